@@ -1,0 +1,1 @@
+"""The settings: their model, the loader that knows line numbers, and secrets."""

@@ -1,0 +1,1 @@
+"""Observes, decides, records, carries out and agrees: order and lifetime."""

@@ -1,0 +1,1 @@
+"""Durable writing, snapshots and digests."""

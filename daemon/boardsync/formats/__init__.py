@@ -1,0 +1,1 @@
+"""Whole or not: pure checks of file formats. Bytes in, verdict out."""

@@ -1,0 +1,1 @@
+"""Touches the watched folders: scan, watch and ignore rules."""

@@ -1,0 +1,284 @@
+"""The vocabulary: one noun for each thing, frozen, without behaviour that touches the world.
+
+Times are integers: `_ns` nanoseconds and `_ms` milliseconds since the Unix epoch, UTC.
+Digests are lower-case hex SHA-256. Paths of files are bytes, relative to the mirror's
+folder, with `/` between the parts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Direction(StrEnum):
+    """Which way pictures travel in a mirror."""
+
+    BOTH = "both"
+    PUSH = "push"
+    PULL = "pull"
+
+    @property
+    def pushes(self) -> bool:
+        return self is not Direction.PULL
+
+    @property
+    def pulls(self) -> bool:
+        return self is not Direction.PUSH
+
+
+class Category(StrEnum):
+    """InvokeAI's image categories: general is the Images tab, the rest the Assets tab."""
+
+    GENERAL = "general"
+    USER = "user"
+    CONTROL = "control"
+    MASK = "mask"
+    OTHER = "other"
+
+
+class LinkState(StrEnum):
+    """What a link says about its two sides. Only AGREED and SUPERSEDED links have both."""
+
+    AGREED = "agreed"
+    FILE_GONE = "file-gone"
+    ITEM_GONE = "item-gone"
+    SUPERSEDED = "superseded"
+    UNDONE = "undone"
+
+
+class ActionKind(StrEnum):
+    """What a plan can ask for."""
+
+    UPLOAD = "upload"
+    DOWNLOAD = "download"
+    LINK = "link"
+    """Both sides already hold this picture: only the record is missing. No bytes travel."""
+    RELINK = "relink"
+    """An earlier version came back: its old link agrees again, the newer one is superseded."""
+
+
+class TransferState(StrEnum):
+    """Where a transfer stands. Only DONE, REFUSED and DROPPED are final."""
+
+    READY = "ready"
+    SENDING = "sending"
+    """The intent is durable; the first byte may be on its way."""
+    UNKNOWN = "unknown"
+    """The outcome was lost: it is looked up before anything is sent again."""
+    PLACING = "placing"
+    """A pull: bytes verified, the final rename may have happened."""
+    DONE = "done"
+    REFUSED = "refused"
+    DROPPED = "dropped"
+    """Overtaken: the file changed or vanished before it was sent."""
+
+
+class Outcome(StrEnum):
+    """A server's answer to one upload of a batch."""
+
+    STORED = "stored"
+    EXISTED = "existed"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What we write into an item at upload so that it is recognised later.
+
+    token: see `boardsync.plan.tokens`. file: digest of the local file. sent: digest of
+    the bytes that were sent. recipe: how they were prepared, `original` when untouched.
+    """
+
+    mirror: str
+    token: str
+    file: str
+    sent: str
+    recipe: str
+    version: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """A container of pictures on a server.
+
+    board_id: None for InvokeAI's Uncategorized. Fields that a kind does not have are None.
+    """
+
+    board_id: str | None
+    name: str
+    images: int | None = None
+    assets: int | None = None
+    archived: bool | None = None
+    visibility: str | None = None
+    created_ms: int | None = None
+    updated_ms: int | None = None
+    cover: str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A picture on a board, as the server describes it.
+
+    version: constant where items never change. extension: with dot, lower case, of the
+    bytes that a download gives. origin: `external` uploaded, `internal` made by the server.
+    """
+
+    item_id: str
+    board_id: str | None
+    version: str = ""
+    width: int | None = None
+    height: int | None = None
+    created_ms: int | None = None
+    category: str | None = None
+    intermediate: bool = False
+    starred: bool = False
+    origin: str | None = None
+    extension: str = ".png"
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of a listing: enough to see what is new, gone or changed."""
+
+    item_id: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a board held at one moment.
+
+    complete: False proves presence only, never absence. digest: of the listing's body;
+    entries is None when that digest equals the one the caller already knew.
+    """
+
+    board_id: str | None
+    digest: str
+    entries: tuple[Entry, ...] | None
+    complete: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One picture to send, from one snapshot.
+
+    name: the remote name where the kind keeps names. content: the prepared bytes.
+    mark: written into the item, in the same step where the kind can.
+    """
+
+    name: str
+    content: bytes = field(repr=False)
+    media_type: str
+    mark: Mark
+    category: Category = Category.USER
+    width: int = 0
+    height: int = 0
+    created_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UploadResult:
+    """The answer for one upload. item is set for STORED and EXISTED, error for the others."""
+
+    outcome: Outcome
+    item: Item | None = None
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """What a download brought: the digest and size of bytes that were checked to be whole."""
+
+    digest: str
+    size: int
+    width: int
+    height: int
+    extension: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInfo:
+    """What a server says of itself. remarks: things a person should know."""
+
+    kind: str
+    version: str
+    address: str
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a kind of server can do. The engine asks this record, never the kind.
+
+    marks_atomic: a mark is stored in the same step as its bytes. names_kept: the item's
+    name is ours to choose. mutable: an item's bytes may change under the same id.
+    reencodes: downloads differ in bytes from what was sent. batch: uploads per call.
+    early_visible: items are listed before their bytes are complete.
+    categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
+    sensible seconds between listings. needs_*: what the server would spoil, so that the
+    preparation repairs it first: orientation, colour profiles, modes it drops or fails on.
+    """
+
+    kind: str
+    marks_atomic: bool
+    names_kept: bool
+    mutable: bool
+    reencodes: bool
+    categories: bool
+    early_visible: bool
+    batch: int = 1
+    poll_floor: float = 2.0
+    uploads_at_once: int = 2
+    downloads_at_once: int = 4
+    needs_upright: bool = False
+    needs_srgb: bool = False
+    needs_plain_modes: bool = False
+    max_pixels: int | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileStat:
+    """What `stat` said of a file: the cheap half of an observation."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One planned step, with the reason for it in words.
+
+    path is None for an item that has no file yet, item_id None for a file that has no item.
+    """
+
+    kind: ActionKind
+    mirror: str
+    reason: str
+    path: bytes | None = None
+    digest: str | None = None
+    board_id: str | None = None
+    item_id: str | None = None
+    version: str = ""
+    token: str | None = None
+    subfolder: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Totals of one run, for the summary and the history."""
+
+    uploaded: int = 0
+    downloaded: int = 0
+    linked: int = 0
+    refused: int = 0
+    failed: int = 0
+    waiting: int = 0
+    extra: Mapping[str, int] = field(default_factory=dict)

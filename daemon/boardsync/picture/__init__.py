@@ -1,0 +1,1 @@
+"""Decodes pixels: checks, prepares and identifies pictures."""

@@ -1,0 +1,86 @@
+"""The port between the engine and every kind of server.
+
+Narrow and batch-shaped. The engine chooses and records names and tokens; a kind only
+carries them. Implementations raise the classes of `boardsync.errors` and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import BinaryIO, Protocol
+
+from boardsync.model import (
+    Board,
+    Capabilities,
+    Download,
+    Item,
+    Listing,
+    Mark,
+    ServerInfo,
+    Upload,
+    UploadResult,
+)
+
+BoardId = str | None
+"""None is InvokeAI's Uncategorized; every other kind always has a string."""
+
+
+class Server(Protocol):
+    """One configured account on an image server."""
+
+    @property
+    def name(self) -> str:
+        """The name from the settings."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind can do."""
+
+    async def probe(self) -> ServerInfo:
+        """Ask who is there. Raises ServerUnreachable, ServerFault or NotAuthorised."""
+
+    async def boards(self) -> list[Board]:
+        """List all boards, archived ones included, oldest first, Uncategorized left out."""
+
+    async def board(self, board_id: BoardId) -> Board:
+        """Describe one board. Raises BoardMissing."""
+
+    async def create_board(self, name: str) -> Board:
+        """Make a board. Raises OutcomeUnknown when the answer was lost; list before repeating."""
+
+    async def listing(self, board_id: BoardId, known: str | None = None) -> Listing:
+        """List a board's items. `known`: digest of the last listing, to skip parsing it again.
+
+        Raises BoardMissing only when the server was asked about the board itself.
+        """
+
+    async def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
+        """Describe items; those that are gone are left out. Any number of ids."""
+
+    async def marks(self, board_id: BoardId, item_ids: Sequence[str]) -> dict[str, Mark | None]:
+        """Read the marks of items: a key for every id that exists, None where there is no mark."""
+
+    async def find(self, token: str) -> list[Item]:
+        """Find items that carry a token, anywhere on the server. A hit is not yet proof."""
+
+    async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
+        """Send a batch, at most `capabilities.batch`; one answer for each, in order.
+
+        Raises only when it is certain that nothing was stored (ServerUnreachable, ServerBusy,
+        BoardMissing, NotAuthorised). Everything uncertain is an UNKNOWN answer.
+        """
+
+    async def download(self, item: Item, sink: BinaryIO) -> Download:
+        """Fetch an item's bytes into `sink` and check that they are whole.
+
+        Raises ItemMissing, or FileChanging while the server is still writing them.
+        """
+
+    async def complete(self, item: Item) -> bool:
+        """Tell whether an item's bytes are whole. Raises ItemMissing."""
+
+    async def delete_ghost(self, item: Item) -> None:
+        """Delete an item of a failed upload whose bytes never became whole."""
+
+    async def aclose(self) -> None:
+        """Let go of connections. Idempotent."""
