@@ -58,7 +58,7 @@ class ServerFault(TryAgain):
 
 
 class OutcomeUnknown(TryAgain):
-    """A write may have happened although its answer was lost. Look it up, never repeat it blindly."""
+    """A write may have happened although its answer was lost: look it up before repeating."""
 
 
 class FileChanging(TryAgain):
