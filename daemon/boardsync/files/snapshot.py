@@ -1,0 +1,95 @@
+"""Reading a file once, and knowing that it stood still meanwhile.
+
+What is hashed, checked, prepared and sent is one snapshot: a second reading could be another
+picture. Symlinks are never followed and nothing but regular files is opened for reading.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from boardsync.errors import FileChanging, PictureRefused
+from boardsync.files.durable import PathArg
+from boardsync.model import FileStat
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A file's bytes at one moment, with what `stat` said before and after reading them."""
+
+    content: bytes = field(repr=False)
+    stat: FileStat
+    digest: str
+
+
+def stat_of(result: os.stat_result) -> FileStat:
+    """Reduce a stat result to what an observation keeps."""
+    return FileStat(result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino)
+
+
+def digest_file(path: PathArg) -> tuple[str, FileStat]:
+    """Hash a file in constant memory. Raises FileChanging when it did not stand still."""
+    with _opened(path) as (fd, before):
+        sha = hashlib.sha256()
+        buffer = memoryview(bytearray(_CHUNK))
+        while count := os.readv(fd, [buffer]):
+            sha.update(buffer[:count])
+        _require_unchanged(fd, before, path)
+    return sha.hexdigest(), before
+
+
+def read_snapshot(path: PathArg, max_bytes: int) -> Snapshot:
+    """Read a whole file.
+
+    Raises FileChanging when it changes or vanishes under our hands, and PictureRefused when it
+    is larger than `max_bytes`, is no regular file, or may not be read.
+    """
+    with _opened(path) as (fd, before):
+        if before.size > max_bytes:
+            raise PictureRefused(
+                f"larger than allowed: {before.size} bytes, the limit is {max_bytes} (max_bytes)"
+            )
+        with os.fdopen(os.dup(fd), "rb") as stream:
+            content = stream.read(before.size + 1)
+        _require_unchanged(fd, before, path)
+    if len(content) != before.size:
+        raise FileChanging(f"{os.fsdecode(path)}: its length changed while it was read")
+    return Snapshot(content, before, hashlib.sha256(content).hexdigest())
+
+
+@contextmanager
+def _opened(path: PathArg) -> Iterator[tuple[int, FileStat]]:
+    """Open a regular file without following a last symlink or waiting for a FIFO's writer."""
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        fd = os.open(path, flags)
+    except FileNotFoundError as error:
+        raise FileChanging(f"{os.fsdecode(path)}: vanished before it was read") from error
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise PictureRefused("may not be read: permission denied") from error
+        if error.errno in (errno.ELOOP, errno.ENXIO):
+            raise PictureRefused("not a regular file") from error
+        raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
+    try:
+        result = os.fstat(fd)
+        if not stat.S_ISREG(result.st_mode):
+            raise PictureRefused("not a regular file")
+        yield fd, stat_of(result)
+    except OSError as error:
+        raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
+    finally:
+        os.close(fd)
+
+
+def _require_unchanged(fd: int, before: FileStat, path: PathArg) -> None:
+    if stat_of(os.fstat(fd)) != before:
+        raise FileChanging(f"{os.fsdecode(path)}: changed while it was read")
