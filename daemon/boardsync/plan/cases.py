@@ -1,0 +1,185 @@
+"""The table of cases: what one file, or one item, needs.
+
+Additions and changed content. Each function looks at everything known of one subject and
+answers with at most one action and its reason. Nothing here ever asks for a removal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boardsync.model import Action, ActionKind, Category, LinkState, Mark
+from boardsync.plan.tokens import PREFIX, token_for
+
+PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
+"""Links whose missing side is never made again."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLink:
+    """A link as the planner needs it. item_there: the item was in the last listing."""
+
+    path: bytes
+    digest: str
+    board: int
+    item_id: str
+    version: str
+    state: LinkState
+    item_there: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnItem:
+    """An unlinked item on the target board whose mark names this mirror and this picture."""
+
+    item_id: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileCase:
+    """A file to push, whole and hashed, with everything that is known of its picture.
+
+    of_path: links of this path. of_digest: links of other paths with the same digest on the
+    same board. own: items found by their mark, oldest first.
+    """
+
+    path: bytes
+    digest: str
+    of_path: tuple[KnownLink, ...] = ()
+    of_digest: tuple[KnownLink, ...] = ()
+    own: tuple[OwnItem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCase:
+    """An item on a board. marked: whose mark it carries, None for an unmarked one."""
+
+    item_id: str
+    version: str
+    mark: Mark | None = None
+    of_item: tuple[KnownLink, ...] = ()
+    category: str | None = None
+    intermediate: bool = False
+    starred: bool = False
+    created_ms: int | None = None
+    matches: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PullPolicy:
+    """Which items come down. categories: None where the server has none."""
+
+    categories: frozenset[Category] | None = frozenset({Category.GENERAL})
+    marked: bool = False
+    starred_only: bool = False
+    since_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An action, or in words why there is none."""
+
+    action: Action | None
+    reason: str
+
+
+def decide_file(mirror: str, case: FileCase) -> Verdict:
+    """Decide what a file needs: nothing, a record, or an upload."""
+    same = [known for known in case.of_path if known.digest == case.digest]
+    for known in same:
+        if known.state is LinkState.AGREED:
+            return Verdict(None, "agreed: the same picture is on the board")
+        if known.state in PARTED:
+            return Verdict(None, _parted_words(known))
+    for known in same:
+        if known.item_there:
+            return _act(mirror, case, ActionKind.RELINK, known, "an earlier version came back")
+    return _decide_by_picture(mirror, case)
+
+
+def _decide_by_picture(mirror: str, case: FileCase) -> Verdict:
+    """The path tells nothing; the picture may be known by its digest or by a mark."""
+    for known in case.of_digest:
+        if known.item_there and known.state not in PARTED:
+            where = f"the same picture as {_show(known.path)}, which is on the board"
+            return _act(mirror, case, ActionKind.LINK, known, where)
+    for known in case.of_digest:
+        if known.state in PARTED:
+            return Verdict(None, _parted_words(known))
+    if case.own:
+        own = case.own[0]
+        reason = "already on the board: an item carries this mirror's mark of this picture"
+        return _act(mirror, case, ActionKind.LINK, own, reason)
+    changed = any(known.state is LinkState.AGREED for known in case.of_path)
+    reason = "its content changed" if changed else "new in the folder"
+    return _act(mirror, case, ActionKind.UPLOAD, None, reason)
+
+
+def decide_item(mirror: str, case: ItemCase, policy: PullPolicy) -> Verdict:
+    """Decide what an item needs: nothing, or a download."""
+    if any(known.version == case.version for known in case.of_item):
+        return Verdict(None, "linked: this item is known")
+    refusal = _why_not_pulled(mirror, case, policy)
+    if refusal is not None:
+        return Verdict(None, refusal)
+    reason = "changed on the board" if case.of_item else "new on the board"
+    return Verdict(
+        Action(
+            kind=ActionKind.DOWNLOAD,
+            mirror=mirror,
+            reason=reason,
+            item_id=case.item_id,
+            version=case.version,
+        ),
+        reason,
+    )
+
+
+def _why_not_pulled(mirror: str, case: ItemCase, policy: PullPolicy) -> str | None:
+    if case.mark is not None and case.mark.mirror == mirror:
+        return "not pulled: this mirror uploaded it"
+    if case.mark is not None and not policy.marked:
+        return f"not pulled: uploaded by boardsync for mirror {case.mark.mirror!r}"
+    if case.intermediate:
+        return "not pulled: an intermediate image"
+    if policy.categories is not None and case.category not in policy.categories:
+        wanted = ", ".join(sorted(policy.categories))
+        return f"not pulled: its category is {case.category}, wanted: {wanted}"
+    if policy.starred_only and not case.starred:
+        return "not pulled: not starred"
+    if policy.since_ms is not None and (case.created_ms or 0) < policy.since_ms:
+        return "not pulled: older than `since`"
+    if not case.matches:
+        return "not pulled: does not match `search`"
+    return None
+
+
+def _act(
+    mirror: str, case: FileCase, kind: ActionKind, side: KnownLink | OwnItem | None, reason: str
+) -> Verdict:
+    action = Action(
+        kind=kind,
+        mirror=mirror,
+        reason=reason,
+        path=case.path,
+        digest=case.digest,
+        token=token_for(mirror, case.digest),
+        item_id=side.item_id if side else None,
+        version=side.version if side else "",
+    )
+    return Verdict(action, reason)
+
+
+def _parted_words(known: KnownLink) -> str:
+    if known.state is LinkState.UNDONE:
+        return "left alone: an undo took it back; `boardsync again` sends it anew"
+    return "left alone: its item was deleted on the board; `boardsync again` sends it anew"
+
+
+def _show(path: bytes) -> str:
+    return path.decode(errors="backslashreplace")
+
+
+__all__ = ["PREFIX", "FileCase", "ItemCase", "KnownLink", "OwnItem", "PullPolicy", "Verdict",
+           "decide_file", "decide_item"]  # fmt: skip

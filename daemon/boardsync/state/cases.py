@@ -1,0 +1,148 @@
+"""Queries that gather the cases for the planner.
+
+They leave out only subjects for which `plan.cases` has nothing to do; a test proves that.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, text
+
+from boardsync.model import LinkState
+from boardsync.plan.cases import FileCase, ItemCase, KnownLink, OwnItem
+from boardsync.plan.tokens import token_for
+from boardsync.state.observations import parse_mark
+
+_LIVE = "t.state NOT IN ('done', 'refused', 'dropped')"
+
+_OPEN_FILES = text(
+    f"""
+    SELECT f.path, f.digest FROM file f
+    WHERE f.mirror = :mirror AND f.path > :after
+      AND f.hashed_ns IS NOT NULL AND f.digest IS NOT NULL AND f.refusal IS NULL
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.mirror = f.mirror AND l.path = f.path
+                      AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone'))
+      AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = f.mirror AND t.path = f.path
+                      AND t.digest = f.digest AND {_LIVE})
+    ORDER BY f.path LIMIT :limit
+    """  # noqa: S608
+)
+_OPEN_ITEMS = text(
+    """
+    SELECT i.item_id, i.version, i.mark, i.category, i.intermediate, i.starred, i.created_ms
+    FROM item i
+    WHERE i.board = :board AND i.item_id > :after AND i.read = 1
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
+                      AND l.version = i.version)
+      AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.item_id = i.item_id
+                      AND t.version = i.version AND t.kind = 'download')
+    ORDER BY i.item_id LIMIT :limit
+    """
+)
+_LINK = """
+    SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
+           EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id) AS there
+    FROM link l
+"""
+_LINKS_OF_PATHS = text(
+    _LINK + " WHERE l.mirror = :mirror AND l.path IN :paths ORDER BY l.id"
+).bindparams(bindparam("paths", expanding=True))
+_LINKS_OF_DIGESTS = text(
+    _LINK + " WHERE l.mirror = :mirror AND l.digest IN :digests ORDER BY l.id"
+).bindparams(bindparam("digests", expanding=True))
+_LINKS_OF_ITEMS = text(
+    _LINK + " WHERE l.board = :board AND l.item_id IN :items ORDER BY l.id"
+).bindparams(bindparam("items", expanding=True))
+_OWN_ITEMS = text(
+    """
+    SELECT i.token, i.item_id, i.version FROM item i
+    WHERE i.board = :board AND i.token IN :tokens
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
+                      AND l.state = 'agreed')
+    ORDER BY i.created_ms, i.item_id
+    """
+).bindparams(bindparam("tokens", expanding=True))
+
+
+def open_files(
+    connection: Connection, mirror: int, limit: int, after: bytes = b""
+) -> list[tuple[bytes, str]]:
+    """Return hashed files that no link settles and no transfer carries: path and digest."""
+    values = {"mirror": mirror, "after": after, "limit": limit}
+    return [(row[0], row[1].hex()) for row in connection.execute(_OPEN_FILES, values)]
+
+
+def file_cases(
+    connection: Connection, mirror: int, mirror_key: str, board: int,
+    files: Sequence[tuple[bytes, str]],
+) -> Iterator[FileCase]:  # fmt: skip
+    """Gather what is known of files that go to one board."""
+    paths = [path for path, _ in files]
+    digests = {digest for _, digest in files}
+    tokens = {token_for(mirror_key, digest): digest for digest in digests}
+    of_path = _links(connection, _LINKS_OF_PATHS, {"mirror": mirror, "paths": paths}, "path")
+    of_digest = _links(
+        connection,
+        _LINKS_OF_DIGESTS,
+        {"mirror": mirror, "digests": [bytes.fromhex(digest) for digest in digests]},
+        "digest",
+    )
+    own: dict[str, list[OwnItem]] = defaultdict(list)
+    for row in connection.execute(_OWN_ITEMS, {"board": board, "tokens": list(tokens)}):
+        own[tokens[row.token]].append(OwnItem(row.item_id, row.version))
+    for path, digest in files:
+        yield FileCase(
+            path=path,
+            digest=digest,
+            of_path=tuple(k for k in of_path[path] if k.board == board),
+            of_digest=tuple(
+                k for k in of_digest[digest] if k.path != path and k.board == board
+            ),
+            own=tuple(own[digest]),
+        )  # fmt: skip
+
+
+def open_items(connection: Connection, board: int, limit: int, after: str = "") -> list[ItemCase]:
+    """Return described items that no link and no transfer covers."""
+    values = {"board": board, "after": after, "limit": limit}
+    rows = connection.execute(_OPEN_ITEMS, values).all()
+    ids = [row.item_id for row in rows]
+    links = _links(connection, _LINKS_OF_ITEMS, {"board": board, "items": ids}, "item_id")
+    return [
+        ItemCase(
+            item_id=row.item_id,
+            version=row.version,
+            mark=parse_mark(row.mark),
+            of_item=tuple(links[row.item_id]),
+            category=row.category,
+            intermediate=bool(row.intermediate),
+            starred=bool(row.starred),
+            created_ms=row.created_ms,
+        )
+        for row in rows
+    ]
+
+
+def _links(
+    connection: Connection, query: Any, values: dict[str, Any], by: str
+) -> defaultdict[Any, list[KnownLink]]:
+    grouped: defaultdict[Any, list[KnownLink]] = defaultdict(list)
+    for row in connection.execute(query, values):
+        known = _known(row)
+        grouped[getattr(known, by)].append(known)
+    return grouped
+
+
+def _known(row: Row[Any]) -> KnownLink:
+    return KnownLink(
+        path=row.path,
+        digest=row.digest.hex(),
+        board=row.board,
+        item_id=row.item_id,
+        version=row.version,
+        state=LinkState(row.state),
+        item_there=bool(row.there),
+    )

@@ -1,0 +1,158 @@
+"""Opening the state file: pragmas, schema, corruption, versions.
+
+The driver's own transaction mode is switched off: with it, read-then-write updates are lost
+and a failed upgrade wedges the file (docs/decisions/0002). Every write begins IMMEDIATE.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool, QueuePool
+
+from boardsync.state import upgrade
+from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+BUSY_SECONDS = 10.0
+
+
+class State:
+    """The state file: many readers, one writer."""
+
+    def __init__(self, path: Path, reader: Engine, writer: Writer) -> None:
+        self.path = path
+        self._reader = reader
+        self._writer = writer
+
+    @contextlib.contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one consistent moment. Do not await the network in it."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work(connection)` in a transaction; return once it is durable."""
+        return await self._writer.write(work)
+
+    def write_now(self, work: Work[T]) -> T:
+        """The same, for threads."""
+        return self._writer.write_now(work)
+
+    def close(self) -> None:
+        self._writer.close()
+        self._reader.dispose()
+
+
+def open_state(path: Path, *, inline: bool = False) -> State:
+    """Open for writing: make it, upgrade it, or set a corrupt one aside and begin anew.
+
+    inline: commit in the calling thread, for tools and tests. Raises StateTooNew, untouched.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _set_aside_if_corrupt(path)
+    upgrade.to_head(path)
+    engine = _writing_engine(path)
+    writer: Writer = InlineWriter(engine) if inline else GroupCommitWriter(engine)
+    return State(path, reading_engine(path), writer)
+
+
+def open_readonly(path: Path) -> State:
+    """Open without the right to write. Raises FileNotFoundError when there is none yet."""
+    if not path.exists():
+        raise FileNotFoundError(path)
+    upgrade.refuse_newer(path)
+    engine = reading_engine(path)
+    return State(path, engine, InlineWriter(engine))
+
+
+def open_scratch(path: Path, directory: Path) -> State:
+    """Open a private copy, so that a plan can observe without touching the real state.
+
+    A missing original gives an empty copy. The caller removes `directory`.
+    """
+    copy = directory / "plan.db"
+    if path.exists():
+        upgrade.refuse_newer(path)
+        copy_database(path, copy)
+    return open_state(copy, inline=True)
+
+
+def reading_engine(path: Path) -> Engine:
+    """Make an engine whose connections cannot write."""
+    engine = create_engine(
+        f"sqlite:///file:{_quoted(path)}?mode=ro&uri=true",
+        poolclass=QueuePool,
+        pool_size=4,
+        max_overflow=12,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(dbapi: sqlite3.Connection, _: Any) -> None:
+        dbapi.isolation_level = None
+        dbapi.execute("PRAGMA query_only=1")
+        dbapi.execute("PRAGMA cache_size=-4096")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def _writing_engine(path: Path) -> Engine:
+    engine = create_engine(
+        f"sqlite:///{path}",
+        poolclass=NullPool if path.name == ":memory:" else QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def on_connect(dbapi: sqlite3.Connection, _: Any) -> None:
+        dbapi.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
+                       "cache_size=-8192", "journal_size_limit=16777216"):  # fmt: skip
+            dbapi.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _quoted(path: Path) -> str:
+    return path.as_uri().removeprefix("file://")
+
+
+def _set_aside_if_corrupt(path: Path) -> None:
+    """Rename a file that is no intact database, and say under which name it is kept."""
+    if not path.exists() or path.stat().st_size == 0:
+        return
+    complaint = check_integrity(path)
+    if complaint is None or "locked" in complaint:
+        return
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}")
+    for suffix in ("", "-wal", "-shm"):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + suffix))
+    log.error(
+        "the state file is corrupt: kept aside, a new one is rebuilt from disk and boards",
+        complaint=complaint,
+        kept_as=str(aside),
+    )

@@ -1,0 +1,117 @@
+"""Queries on links: the record that a file and an item are the same picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from boardsync.model import LinkState
+from boardsync.state.records import LinkRecord
+from boardsync.state.rows import new_key, to_record
+from boardsync.state.schema import link
+
+_COLUMNS = tuple(link.c[name] for name in LinkRecord.__dataclass_fields__)
+
+
+@dataclass(frozen=True, slots=True)
+class NewLink:
+    """What an agreement records. made: `push`, `pull` or `found`."""
+
+    mirror: int
+    path: bytes
+    digest: str
+    board: int
+    item_id: str
+    version: str
+    made: str
+    sent: str | None = None
+    pixels: str | None = None
+    recipe: str | None = None
+    run: int | None = None
+
+
+def agree(connection: Connection, new: NewLink, now_ms: int) -> int:
+    """Record that both sides hold this picture; an earlier picture of the path is superseded.
+
+    Agreeing twice changes nothing. Returns the link's number.
+    """
+    _supersede_others(connection, new, now_ms)
+    same = connection.execute(
+        select(link.c.id).where(
+            link.c.mirror == new.mirror,
+            link.c.path == new.path,
+            link.c.digest == new.digest,
+            link.c.board == new.board,
+            link.c.item_id == new.item_id,
+        )
+    ).scalar()
+    values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
+    if same is not None:
+        kept = {k: v for k, v in values.items() if v is not None}
+        connection.execute(
+            update(link)
+            .where(link.c.id == same)
+            .values(**kept, state=LinkState.AGREED.value, since_ms=now_ms)
+        )
+        return int(same)
+    statement = insert(link).values(**values, state=LinkState.AGREED.value, since_ms=now_ms)
+    return new_key(connection.execute(statement))
+
+
+def _supersede_others(connection: Connection, new: NewLink, now_ms: int) -> None:
+    connection.execute(
+        update(link)
+        .where(
+            link.c.mirror == new.mirror,
+            link.c.path == new.path,
+            link.c.board == new.board,
+            link.c.state == LinkState.AGREED.value,
+            (link.c.digest != new.digest) | (link.c.item_id != new.item_id),
+        )
+        .values(state=LinkState.SUPERSEDED.value, since_ms=now_ms)
+    )
+
+
+def of_path(connection: Connection, mirror: int, path: bytes) -> list[LinkRecord]:
+    """Return a file's links, newest first."""
+    query = select(*_COLUMNS).where(link.c.mirror == mirror, link.c.path == path)
+    return _records(connection, query.order_by(link.c.id.desc()))
+
+
+def of_item(connection: Connection, board: int, item_id: str) -> list[LinkRecord]:
+    """Return an item's links, newest first."""
+    query = select(*_COLUMNS).where(link.c.board == board, link.c.item_id == item_id)
+    return _records(connection, query.order_by(link.c.id.desc()))
+
+
+def of_digest(connection: Connection, mirror: int, digest: str) -> list[LinkRecord]:
+    """Return the links of a picture, wherever its files lie."""
+    query = select(*_COLUMNS).where(link.c.mirror == mirror, link.c.digest == digest)
+    return _records(connection, query.order_by(link.c.id.desc()))
+
+
+def of_run(connection: Connection, run: int, limit: int) -> list[LinkRecord]:
+    """Return the links that a run made."""
+    return _records(
+        connection, select(*_COLUMNS).where(link.c.run == run).order_by(link.c.id).limit(limit)
+    )
+
+
+def is_linked(connection: Connection, board: int, item_id: str) -> bool:
+    """Tell whether an item already belongs to a file."""
+    query = select(link.c.id).where(
+        link.c.board == board, link.c.item_id == item_id, link.c.state == LinkState.AGREED.value
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def forget(connection: Connection, number: int) -> None:
+    """Forget a link, so that its picture is decided anew. Only `boardsync again` does this."""
+    connection.execute(link.delete().where(link.c.id == number))
+
+
+def _records(connection: Connection, query: Any) -> list[LinkRecord]:
+    rows = connection.execute(query).all()
+    return [to_record(LinkRecord, row) for row in rows]

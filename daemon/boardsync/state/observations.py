@@ -1,0 +1,273 @@
+"""Queries on observations: what was last seen of files and items."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from boardsync.model import Entry, FileStat, Item, Mark
+from boardsync.state.records import FileRecord
+from boardsync.state.rows import to_record
+from boardsync.state.schema import file, item
+
+CHUNK = 500
+_FILE = (
+    file.c.path,
+    file.c.size,
+    file.c.mtime_ns,
+    file.c.ctime_ns,
+    file.c.inode,
+    file.c.changed_ns,
+    file.c.hashed_ns,
+    file.c.digest,
+    file.c.refusal,
+)
+
+_KNOWN = _FILE[:5] + _FILE[6:7]
+
+KnownFile = tuple[bytes, int, int, int, int, int | None]
+"""path, size, mtime_ns, ctime_ns, inode, hashed_ns: a plain tuple, for a million of them."""
+
+
+def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iterator[KnownFile]:
+    """Stream what is known of a mirror's files in byte order of their paths.
+
+    below: only this path and what lies under it.
+    """
+    query = select(*_KNOWN).where(file.c.mirror == mirror).order_by(file.c.path)
+    if below:
+        under = and_(file.c.path >= below + b"/", file.c.path < below + b"0")
+        query = query.where(or_(file.c.path == below, under))
+    return (row._tuple() for row in connection.execute(query).yield_per(2000))
+
+
+def find_file(connection: Connection, mirror: int, path: bytes) -> FileRecord | None:
+    """Return what was last seen of one file."""
+    row = connection.execute(
+        select(*_FILE).where(file.c.mirror == mirror, file.c.path == path)
+    ).first()
+    return None if row is None else to_record(FileRecord, row)
+
+
+def unhashed_files(
+    connection: Connection, mirror: int, after: bytes, limit: int
+) -> list[FileRecord]:
+    """Return files that are new or changed and not hashed since, in byte order after `after`."""
+    query = (
+        select(*_FILE)
+        .where(file.c.mirror == mirror, file.c.hashed_ns.is_(None), file.c.path > after)
+        .order_by(file.c.path)
+        .limit(limit)
+    )
+    return [to_record(FileRecord, row) for row in connection.execute(query)]
+
+
+def see_files(
+    connection: Connection, mirror: int, found: Iterable[tuple[bytes, FileStat]], now_ns: int
+) -> None:
+    """Record new or changed files. Their digest is forgotten until they are hashed again."""
+    rows = [
+        {
+            "mirror": mirror,
+            "path": path,
+            "size": stat.size,
+            "mtime_ns": stat.mtime_ns,
+            "ctime_ns": stat.ctime_ns,
+            "inode": stat.inode,
+            "changed_ns": now_ns,
+        }
+        for path, stat in found
+    ]
+    if not rows:
+        return
+    statement = insert(file)
+    fresh = statement.excluded
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["mirror", "path"],
+            set_={
+                "size": fresh.size,
+                "mtime_ns": fresh.mtime_ns,
+                "ctime_ns": fresh.ctime_ns,
+                "inode": fresh.inode,
+                "changed_ns": fresh.changed_ns,
+                "hashed_ns": None,
+                "refusal": None,
+            },
+        ),
+        rows,
+    )
+
+
+def forget_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:
+    """Record that files are not there any more. Their links stay."""
+    if paths:
+        connection.execute(
+            delete(file).where(file.c.mirror == mirror, file.c.path == bindparam("gone")),
+            [{"gone": path} for path in paths],
+        )
+
+
+def note_digest(
+    connection: Connection, mirror: int, path: bytes, stat: FileStat, digest: str, now_ns: int
+) -> bool:
+    """Record a file's digest, if the file is still the one that was hashed. Tells whether."""
+    changed = connection.execute(
+        update(file)
+        .where(
+            file.c.mirror == mirror,
+            file.c.path == path,
+            file.c.size == stat.size,
+            file.c.mtime_ns == stat.mtime_ns,
+            file.c.ctime_ns == stat.ctime_ns,
+            file.c.inode == stat.inode,
+        )
+        .values(digest=digest, hashed_ns=now_ns)
+    )
+    return changed.rowcount > 0
+
+
+def put_file(
+    connection: Connection, mirror: int, path: bytes, stat: FileStat, digest: str, now_ns: int
+) -> None:
+    """Record a file that we wrote ourselves and whose digest we know."""
+    see_files(connection, mirror, [(path, stat)], now_ns)
+    note_digest(connection, mirror, path, stat, digest, now_ns)
+
+
+def refuse_file(connection: Connection, mirror: int, path: bytes, reason: str, now_ns: int) -> None:
+    """Record that a file cannot be sent as it is. A change of the file lifts it."""
+    connection.execute(
+        update(file)
+        .where(file.c.mirror == mirror, file.c.path == path)
+        .values(refusal=reason, hashed_ns=now_ns)
+    )
+
+
+def forgive(connection: Connection, mirror: int, path: bytes) -> bool:
+    """Lift a refusal, so that the file is hashed and tried again. Tells whether there is a file."""
+    changed = connection.execute(
+        update(file)
+        .where(file.c.mirror == mirror, file.c.path == path)
+        .values(refusal=None, hashed_ns=None)
+    )
+    return changed.rowcount > 0
+
+
+def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileRecord]:
+    """Return files that cannot be sent, with the reasons."""
+    query = (
+        select(*_FILE)
+        .where(file.c.mirror == mirror, file.c.refusal.is_not(None))
+        .order_by(file.c.path)
+        .limit(limit)
+    )
+    return [to_record(FileRecord, row) for row in connection.execute(query)]
+
+
+def known_items(connection: Connection, board: int) -> dict[str, str]:
+    """Return the items of the last listing: id to version."""
+    rows = connection.exec_driver_sql("SELECT item_id, version FROM item WHERE board = ?", (board,))
+    return {row[0]: row[1] for row in rows}
+
+
+def see_entries(connection: Connection, board: int, entries: Sequence[Entry]) -> None:
+    """Record new or changed items of a listing, not yet described."""
+    if not entries:
+        return
+    statement = insert(item)
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["board", "item_id"],
+            set_={"version": statement.excluded.version, "read": False},
+        ),
+        [{"board": board, "item_id": e.item_id, "version": e.version} for e in entries],
+    )
+
+
+def forget_items(connection: Connection, board: int, item_ids: Sequence[str]) -> None:
+    """Record that items are not listed any more. Their links stay."""
+    if item_ids:
+        connection.execute(
+            delete(item).where(item.c.board == board, item.c.item_id == bindparam("gone")),
+            [{"gone": item_id} for item_id in item_ids],
+        )
+
+
+def unread_items(connection: Connection, board: int, limit: int) -> list[str]:
+    """Return items that are listed but whose description and mark were not read yet."""
+    query = select(item.c.item_id).where(item.c.board == board, item.c.read.is_(False)).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
+def describe_items(
+    connection: Connection, board: int, described: Sequence[tuple[Item, Mark | None]]
+) -> None:
+    """Record what the server says of items, and their marks."""
+    rows = [_item_values(board, one, mark) for one, mark in described]
+    if not rows:
+        return
+    statement = insert(item)
+    keys = [key for key in rows[0] if key not in ("board", "item_id")]
+    connection.execute(
+        statement.on_conflict_do_update(
+            index_elements=["board", "item_id"],
+            set_={key: getattr(statement.excluded, key) for key in keys},
+        ),
+        rows,
+    )
+
+
+def _item_values(board: int, one: Item, mark: Mark | None) -> dict[str, object]:
+    return {
+        "board": board,
+        "item_id": one.item_id,
+        "version": one.version,
+        "read": True,
+        "mark": None if mark is None else json.dumps(asdict(mark), separators=(",", ":")),
+        "token": None if mark is None else mark.token,
+        "width": one.width,
+        "height": one.height,
+        "created_ms": one.created_ms,
+        "category": one.category,
+        "intermediate": one.intermediate,
+        "starred": one.starred,
+        "origin": one.origin,
+        "extension": one.extension,
+        "size": one.size,
+    }
+
+
+def parse_mark(text: str | None) -> Mark | None:
+    """Read a mark back from the state."""
+    return None if text is None else Mark(**json.loads(text))
+
+
+def find_item(connection: Connection, board: int, item_id: str) -> tuple[Item, Mark | None] | None:
+    """Return what was last seen of one item."""
+    row = connection.execute(
+        select(item).where(item.c.board == board, item.c.item_id == item_id)
+    ).first()
+    if row is None:
+        return None
+    return (
+        Item(
+            item_id=row.item_id,
+            board_id=None,
+            version=row.version,
+            width=row.width,
+            height=row.height,
+            created_ms=row.created_ms,
+            category=row.category,
+            intermediate=row.intermediate,
+            starred=row.starred,
+            origin=row.origin,
+            extension=row.extension or "",
+            size=row.size,
+        ),
+        parse_mark(row.mark),
+    )

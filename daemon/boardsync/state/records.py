@@ -1,0 +1,116 @@
+"""What the queries give back: values, never rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from boardsync.model import ActionKind, TransferState
+
+
+@dataclass(frozen=True, slots=True)
+class BoardRecord:
+    """A board as a mirror knows it. `server_id` None: Uncategorized."""
+
+    id: int
+    mirror: int
+    subfolder: bytes
+    server_id: str | None
+    name: str
+    made_by_us: bool
+    listing_digest: str | None
+    listed_ms: int | None
+    listing_seconds: float | None
+    missing_since_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TransferRecord:
+    """An action being carried out. Paths are relative to the mirror's folder."""
+
+    id: int
+    mirror: int
+    run: int | None
+    kind: ActionKind
+    state: TransferState
+    reason: str
+    board: int
+    path: bytes | None
+    digest: str | None
+    token: str | None
+    item_id: str | None
+    version: str
+    final: bytes | None
+    temporary: bytes | None
+    got: str | None
+    attempts: int
+    lookups: int
+    not_before_ms: int
+    first_sent_ms: int | None
+    error: str | None
+    error_class: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What was last seen of a file. hashed_ns None: changed since, or never hashed."""
+
+    path: bytes
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    changed_ns: int
+    hashed_ns: int | None
+    digest: str | None
+    refusal: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """That a file and an item are the same picture."""
+
+    id: int
+    path: bytes
+    digest: str
+    board: int
+    item_id: str
+    version: str
+    state: str
+    made: str
+    recipe: str | None
+    since_ms: int
+    run: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One pass of one mirror that had something to do."""
+
+    id: int
+    mirror: str
+    cause: str
+    started_ms: int
+    ended_ms: int | None
+    planned: int
+    uploaded: int
+    downloaded: int
+    linked: int
+    refused: int
+    failed: int
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How a mirror stands. synced: files and items seen on both sides, by their links."""
+
+    files: int = 0
+    items: int = 0
+    synced: int = 0
+    settling: int = 0
+    refused: int = 0
+    waiting: int = 0
+    failing: int = 0
+    unread: int = 0
+    parted: int = 0
+    oldest_waiting_ms: int | None = None

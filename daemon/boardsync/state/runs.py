@@ -1,0 +1,71 @@
+"""Queries on runs: the history."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from boardsync.state.records import RunRecord
+from boardsync.state.rows import new_key, to_record
+from boardsync.state.schema import mirror, run
+
+COUNTS = ("planned", "uploaded", "downloaded", "linked", "refused", "failed")
+
+
+def begin(connection: Connection, mirror_number: int, cause: str, now_ms: int) -> int:
+    """Open a run."""
+    statement = insert(run).values(mirror=mirror_number, cause=cause, started_ms=now_ms)
+    return new_key(connection.execute(statement))
+
+
+def count(connection: Connection, number: int | None, now_ms: int, **amounts: int) -> None:
+    """Add to a run's counts; its end moves along. A run of None is nobody's."""
+    if number is None:
+        return
+    values: dict[str, object] = {name: run.c[name] + amount for name, amount in amounts.items()}
+    connection.execute(update(run).where(run.c.id == number).values(ended_ms=now_ms, **values))
+
+
+def fail(connection: Connection, number: int, error: str, now_ms: int) -> None:
+    """Record why a run could not be finished."""
+    connection.execute(update(run).where(run.c.id == number).values(error=error, ended_ms=now_ms))
+
+
+def history(connection: Connection, mirror_number: int | None, limit: int) -> list[RunRecord]:
+    """Return the newest runs, newest first."""
+    query = (
+        select(
+            run.c.id,
+            mirror.c.key,
+            run.c.cause,
+            run.c.started_ms,
+            run.c.ended_ms,
+            *(run.c[name] for name in COUNTS),
+            run.c.error,
+        )
+        .join(mirror)
+        .order_by(run.c.id.desc())
+        .limit(limit)
+    )
+    if mirror_number is not None:
+        query = query.where(run.c.mirror == mirror_number)
+    return [to_record(RunRecord, row) for row in connection.execute(query)]
+
+
+def find(connection: Connection, number: int) -> RunRecord | None:
+    """Return one run."""
+    query = select(
+        run.c.id,
+        mirror.c.key,
+        run.c.cause,
+        run.c.started_ms,
+        run.c.ended_ms,
+        *(run.c[name] for name in COUNTS),
+        run.c.error,
+    ).join(mirror)
+    row = connection.execute(query.where(run.c.id == number)).first()
+    return None if row is None else to_record(RunRecord, row)
+
+
+def prune(connection: Connection, before_ms: int) -> int:
+    """Forget runs that ended before a moment. Links keep their pictures."""
+    return connection.execute(delete(run).where(run.c.ended_ms < before_ms)).rowcount

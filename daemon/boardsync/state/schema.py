@@ -1,0 +1,208 @@
+"""The tables. Their history is in migrations/; a test holds the two against each other.
+
+Times are integers: `_ns` and `_ms` since the epoch, UTC. Digests are stored as 32 bytes and
+travel as hex. Tables with a natural key are WITHOUT ROWID: at a million files the row is the
+index.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    BLOB,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class Digest(TypeDecorator[str]):
+    """A hex digest outside, half the bytes inside."""
+
+    impl = BLOB
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> bytes | None:  # noqa: ARG002
+        return None if value is None else bytes.fromhex(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else value.hex()
+
+
+metadata = MetaData()
+
+mirror = Table(
+    "mirror",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("key", Text, nullable=False, unique=True),
+    Column("root_inode", Integer),
+    Column("scanned_ms", Integer),
+    Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
+    Column("trouble", Text),
+    Column("trouble_since_ms", Integer),
+)
+
+board = Table(
+    "board",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("subfolder", BLOB, nullable=False),
+    Column("server_id", Text),
+    Column("name", Text, nullable=False),
+    Column("current", Boolean, nullable=False, server_default=text("1")),
+    Column("made_by_us", Boolean, nullable=False, server_default=text("0")),
+    Column("listing_digest", Text),
+    Column("listed_ms", Integer),
+    Column("listing_seconds", Float),
+    Column("missing_since_ms", Integer),
+)
+Index(
+    "board_current",
+    board.c.mirror,
+    board.c.subfolder,
+    unique=True,
+    sqlite_where=board.c.current == text("1"),
+)
+
+file = Table(
+    "file",
+    metadata,
+    Column("mirror", ForeignKey("mirror.id"), primary_key=True),
+    Column("path", BLOB, primary_key=True),
+    Column("key", Text),
+    Column("size", Integer, nullable=False),
+    Column("mtime_ns", Integer, nullable=False),
+    Column("ctime_ns", Integer, nullable=False),
+    Column("inode", Integer, nullable=False),
+    Column("changed_ns", Integer, nullable=False),
+    Column("hashed_ns", Integer),
+    Column("digest", Digest),
+    Column("refusal", Text),
+    sqlite_with_rowid=False,
+)
+Index("file_by_digest", file.c.mirror, file.c.digest)
+Index(
+    "file_unhashed",
+    file.c.mirror,
+    file.c.path,
+    sqlite_where=file.c.hashed_ns.is_(None),
+)
+
+item = Table(
+    "item",
+    metadata,
+    Column("board", ForeignKey("board.id"), primary_key=True),
+    Column("item_id", Text, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("read", Boolean, nullable=False, server_default=text("0")),
+    Column("mark", Text),
+    Column("token", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("created_ms", Integer),
+    Column("category", Text),
+    Column("intermediate", Boolean, nullable=False, server_default=text("0")),
+    Column("starred", Boolean, nullable=False, server_default=text("0")),
+    Column("origin", Text),
+    Column("extension", Text),
+    Column("size", Integer),
+    sqlite_with_rowid=False,
+)
+Index("item_unread", item.c.board, sqlite_where=item.c.read == text("0"))
+Index("item_by_token", item.c.token, sqlite_where=item.c.token.is_not(None))
+
+link = Table(
+    "link",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("path", BLOB, nullable=False),
+    Column("digest", Digest, nullable=False),
+    Column("board", ForeignKey("board.id"), nullable=False),
+    Column("item_id", Text, nullable=False),
+    Column("version", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("sent", Digest),
+    Column("pixels", Digest),
+    Column("recipe", Text),
+    Column("since_ms", Integer, nullable=False),
+    Column("run", Integer),
+)
+Index("link_by_path", link.c.mirror, link.c.path)
+Index("link_by_item", link.c.board, link.c.item_id)
+Index("link_by_digest", link.c.mirror, link.c.digest)
+
+transfer = Table(
+    "transfer",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("run", Integer),
+    Column("kind", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("board", ForeignKey("board.id"), nullable=False),
+    Column("path", BLOB),
+    Column("digest", Digest),
+    Column("token", Text),
+    Column("item_id", Text),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("final", BLOB),
+    Column("temporary", BLOB),
+    Column("got", Digest),
+    Column("attempts", Integer, nullable=False, server_default=text("0")),
+    Column("lookups", Integer, nullable=False, server_default=text("0")),
+    Column("not_before_ms", Integer, nullable=False, server_default=text("0")),
+    Column("first_sent_ms", Integer),
+    Column("error", Text),
+    Column("error_class", Text),
+    Column("created_ms", Integer, nullable=False),
+    Column("updated_ms", Integer, nullable=False),
+)
+_LIVE = "state NOT IN ('done', 'refused', 'dropped')"
+Index("transfer_waiting", transfer.c.mirror, transfer.c.not_before_ms, sqlite_where=text(_LIVE))
+Index(
+    "transfer_one_upload",
+    transfer.c.board,
+    transfer.c.token,
+    unique=True,
+    sqlite_where=text(f"kind = 'upload' AND {_LIVE}"),
+)
+Index(
+    "transfer_one_download",
+    transfer.c.board,
+    transfer.c.item_id,
+    unique=True,
+    sqlite_where=text(f"kind = 'download' AND {_LIVE}"),
+)
+Index("transfer_by_path", transfer.c.mirror, transfer.c.path)
+
+run = Table(
+    "run",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("started_ms", Integer, nullable=False),
+    Column("ended_ms", Integer),
+    Column("planned", Integer, nullable=False, server_default=text("0")),
+    Column("uploaded", Integer, nullable=False, server_default=text("0")),
+    Column("downloaded", Integer, nullable=False, server_default=text("0")),
+    Column("linked", Integer, nullable=False, server_default=text("0")),
+    Column("refused", Integer, nullable=False, server_default=text("0")),
+    Column("failed", Integer, nullable=False, server_default=text("0")),
+    Column("error", Text),
+)
+Index("run_by_mirror", run.c.mirror, run.c.id)

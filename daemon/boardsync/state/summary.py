@@ -1,0 +1,48 @@
+"""Queries that count: how a mirror stands, without lying."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from boardsync.state.records import Tally
+
+_COUNTS = {
+    "files": "SELECT count(*) FROM file WHERE mirror = :mirror",
+    "settling": "SELECT count(*) FROM file WHERE mirror = :mirror AND hashed_ns IS NULL",
+    "refused": "SELECT count(*) FROM file WHERE mirror = :mirror AND refusal IS NOT NULL",
+    "items": """
+        SELECT count(*) FROM item i JOIN board b ON b.id = i.board
+        WHERE b.mirror = :mirror AND b.current""",
+    "unread": """
+        SELECT count(*) FROM item i JOIN board b ON b.id = i.board
+        WHERE b.mirror = :mirror AND b.current AND i.read = 0""",
+    # Synced means seen on both sides: the file as it is now, and the item in the last listing.
+    "synced": """
+        SELECT count(*) FROM link l
+        JOIN file f ON f.mirror = l.mirror AND f.path = l.path AND f.digest = l.digest
+        JOIN item i ON i.board = l.board AND i.item_id = l.item_id AND i.version = l.version
+        WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL""",
+    "waiting": """
+        SELECT count(*) FROM transfer WHERE mirror = :mirror
+        AND state NOT IN ('done', 'refused', 'dropped')""",
+    "failing": """
+        SELECT count(*) FROM transfer WHERE mirror = :mirror AND error IS NOT NULL
+        AND state NOT IN ('done', 'refused', 'dropped')""",
+    "parted": """
+        SELECT count(*) FROM link WHERE mirror = :mirror
+        AND state IN ('file-gone', 'item-gone', 'undone')""",
+    "oldest_waiting_ms": """
+        SELECT min(created_ms) FROM transfer WHERE mirror = :mirror
+        AND state NOT IN ('done', 'refused', 'dropped')""",
+}
+
+
+def tally(connection: Connection, mirror: int) -> Tally:
+    """Count a mirror's files, items and transfers."""
+    counts: dict[str, Any] = {
+        name: connection.execute(text(query), {"mirror": mirror}).scalar()
+        for name, query in _COUNTS.items()
+    }
+    return Tally(**counts)
