@@ -55,6 +55,8 @@ class ActionKind(StrEnum):
     DOWNLOAD = "download"
     LINK = "link"
     """Both sides already hold this picture: only the record is missing. No bytes travel."""
+    MAKE_BOARD = "make-board"
+    """Only ever shown: a run makes the board while it observes, before it decides."""
     RELINK = "relink"
     """An earlier version came back: its old link agrees again, the newer one is superseded."""
 
@@ -90,6 +92,7 @@ class Mark:
 
     token: see `boardsync.plan.tokens`. file: digest of the local file. sent: digest of
     the bytes that were sent. recipe: how they were prepared, `original` when untouched.
+    name: the file's path, only when the mirror's settings ask for it.
     """
 
     mirror: str
@@ -98,6 +101,7 @@ class Mark:
     sent: str
     recipe: str
     version: int = 1
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ class Server(Protocol):
     async def find(self, token: str) -> list[Item]:
         """Find items that carry a token, anywhere on the server. A hit is not yet proof."""
 
+    async def matching(self, board_id: BoardId, term: str) -> set[str]:
+        """Return the ids of a board's items whose metadata contains a term.
+
+        Raises ServerRefused where the kind cannot search.
+        """
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Send a batch, at most `capabilities.batch`; one answer for each, in order.
 

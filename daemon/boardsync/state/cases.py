@@ -18,17 +18,18 @@ from boardsync.state.observations import parse_mark
 
 _LIVE = "t.state NOT IN ('done', 'refused', 'dropped')"
 
-_OPEN_FILES = text(
-    f"""
+_OPEN = f"""
     SELECT f.path, f.digest FROM file f
-    WHERE f.mirror = :mirror AND f.path > :after
-      AND f.hashed_ns IS NOT NULL AND f.digest IS NOT NULL AND f.refusal IS NULL
+    WHERE f.mirror = :mirror AND f.hashed_ns IS NOT NULL AND f.digest IS NOT NULL
+      AND f.refusal IS NULL
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.mirror = f.mirror AND l.path = f.path
                       AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone'))
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = f.mirror AND t.path = f.path
                       AND t.digest = f.digest AND {_LIVE})
-    ORDER BY f.path LIMIT :limit
-    """  # noqa: S608
+"""  # noqa: S608
+_OPEN_FILES = text(_OPEN + " AND f.path > :after ORDER BY f.path LIMIT :limit")
+_OPEN_AMONG = text(_OPEN + " AND f.path IN :paths ORDER BY f.path").bindparams(
+    bindparam("paths", expanding=True)
 )
 _OPEN_ITEMS = text(
     """
@@ -73,6 +74,14 @@ def open_files(
     """Return hashed files that no link settles and no transfer carries: path and digest."""
     values = {"mirror": mirror, "after": after, "limit": limit}
     return [(row[0], row[1].hex()) for row in connection.execute(_OPEN_FILES, values)]
+
+
+def open_among(
+    connection: Connection, mirror: int, paths: Sequence[bytes]
+) -> list[tuple[bytes, str]]:
+    """Return those of some paths that are open, as `open_files` does."""
+    values = {"mirror": mirror, "paths": list(paths)}
+    return [(row[0], row[1].hex()) for row in connection.execute(_OPEN_AMONG, values)]
 
 
 def file_cases(

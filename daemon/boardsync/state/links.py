@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,12 @@ def of_run(connection: Connection, run: int, limit: int) -> list[LinkRecord]:
     return _records(
         connection, select(*_COLUMNS).where(link.c.run == run).order_by(link.c.id).limit(limit)
     )
+
+
+def paths_with_links(connection: Connection, mirror: int, paths: Sequence[bytes]) -> set[bytes]:
+    """Return those of the paths that were linked before, in whatever state."""
+    query = select(link.c.path).where(link.c.mirror == mirror, link.c.path.in_(paths))
+    return set(connection.execute(query).scalars())
 
 
 def is_linked(connection: Connection, board: int, item_id: str) -> bool:

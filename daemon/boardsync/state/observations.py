@@ -139,6 +139,14 @@ def put_file(
     note_digest(connection, mirror, path, stat, digest, now_ns)
 
 
+def paths_of_digest(connection: Connection, mirror: int, digest: str) -> list[bytes]:
+    """Return the paths that hold a picture now."""
+    query = select(file.c.path).where(
+        file.c.mirror == mirror, file.c.digest == digest, file.c.hashed_ns.is_not(None)
+    )
+    return list(connection.execute(query.order_by(file.c.path)).scalars())
+
+
 def refuse_file(connection: Connection, mirror: int, path: bytes, reason: str, now_ns: int) -> None:
     """Record that a file cannot be sent as it is. A change of the file lifts it."""
     connection.execute(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import Connection, insert, select, update
 
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import board, mirror
+from boardsync.state.schema import board, item, mirror
 
 _BOARD = (
     board.c.id,
@@ -136,6 +138,16 @@ def bind_board(
     return bound
 
 
+def any_listed(connection: Connection, mirror_keys: Sequence[str]) -> bool:
+    """Tell whether a board of one of these mirrors was ever listed."""
+    query = (
+        select(board.c.id)
+        .join(mirror)
+        .where(mirror.c.key.in_(mirror_keys), board.c.listed_ms.is_not(None))
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def note_listing(
     connection: Connection, board_id: int, digest: str | None, now_ms: int, seconds: float
 ) -> None:
@@ -164,3 +176,9 @@ def note_board_missing(connection: Connection, board_id: int, now_ms: int) -> No
 def forget_listings(connection: Connection, number: int) -> None:
     """Have every listing of a mirror parsed again at its next observation."""
     connection.execute(update(board).where(board.c.mirror == number).values(listing_digest=None))
+
+
+def has_unread(connection: Connection, board_id: int) -> bool:
+    """Tell whether a board lists items whose marks were not read yet."""
+    query = select(item.c.item_id).where(item.c.board == board_id, item.c.read.is_(False))
+    return connection.execute(query.limit(1)).first() is not None

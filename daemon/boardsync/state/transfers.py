@@ -65,10 +65,14 @@ def due(
     return [_record(row) for row in connection.execute(query)]
 
 
-def next_due_ms(connection: Connection, mirrors: Collection[int]) -> int | None:
+def next_due_ms(
+    connection: Connection, mirrors: Collection[int], besides: Collection[int] = ()
+) -> int | None:
     """Return when the earliest waiting transfer may go, or None when none waits."""
     query = select(func.min(transfer.c.not_before_ms)).where(
-        transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL)
+        transfer.c.mirror.in_(mirrors),
+        transfer.c.state.not_in(FINAL),
+        transfer.c.id.not_in(besides),
     )
     value = connection.execute(query).scalar()
     return None if value is None else int(value)
@@ -77,6 +81,14 @@ def next_due_ms(connection: Connection, mirrors: Collection[int]) -> int | None:
 def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRecord]:
     """Return all transfers that are not finished."""
     return [_record(row) for row in connection.execute(_live(mirrors).order_by(transfer.c.id))]
+
+
+def count(connection: Connection, mirrors: Collection[int]) -> int:
+    """Return how many transfers are not finished."""
+    query = select(func.count()).where(
+        transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL)
+    )
+    return int(connection.execute(query).scalar() or 0)
 
 
 def of_path(connection: Connection, mirror: int, path: bytes) -> list[TransferRecord]:
@@ -123,15 +135,6 @@ def hurry(connection: Connection, mirrors: Collection[int]) -> None:
         .where(transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL))
         .values(not_before_ms=0)
     )
-
-
-def interrupted_to_unknown(connection: Connection, mirror: int) -> int:
-    """At start: what was being sent when the last process ended has an unknown outcome."""
-    return connection.execute(
-        update(transfer)
-        .where(transfer.c.mirror == mirror, transfer.c.state == TransferState.SENDING.value)
-        .values(state=TransferState.UNKNOWN.value, not_before_ms=0)
-    ).rowcount
 
 
 def _live(mirrors: Collection[int]) -> Select[tuple[object, ...]]:

@@ -56,7 +56,7 @@ class InlineWriter:
             raise state_error(error) from error
 
     def close(self) -> None:
-        """Nothing is held between two calls."""
+        self._engine.dispose()
 
 
 class GroupCommitWriter:
@@ -65,6 +65,8 @@ class GroupCommitWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._closed = False
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
         self._thread.start()
 
@@ -80,12 +82,19 @@ class GroupCommitWriter:
         return self._submit(work).result()
 
     def close(self) -> None:
-        self._queue.put(None)
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._queue.put(None)
         self._thread.join()
+        self._engine.dispose()
 
     def _submit(self, work: Work[T]) -> Future[T]:
         future: Future[T] = Future()
-        self._queue.put((work, future))
+        with self._lock:
+            if self._closed:
+                raise TryAgain("the state file is closed: boardsync is stopping")
+            self._queue.put((work, future))
         return future
 
     def _run(self) -> None:

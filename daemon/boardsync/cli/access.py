@@ -1,0 +1,90 @@
+"""How a command reaches what it needs: the settings, the daemon's socket, or the state itself."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import click
+
+from boardsync.config.load import find, load
+from boardsync.config.model import Settings
+from boardsync.errors import BoardsyncError, ServerFault, SettingsError, TryAgain
+from boardsync.telemetry import logging
+
+TIMEOUT_SECONDS = 30.0
+
+
+class Context:
+    """What the group hands to its commands: options, and the settings when first asked for."""
+
+    def __init__(self, config: str | None, level: str | None) -> None:
+        self._config = config
+        self._level = level
+        self._settings: Settings | None = None
+        self.config_path: Path | None = None
+
+    def settings(self) -> Settings:
+        """Load the settings and log warnings only, as one-shot commands do.
+
+        Raises SettingsError.
+        """
+        if self._settings is None:
+            self.config_path = find(self._config, os.environ)
+            loaded = load(self.config_path)
+            self._settings = loaded.settings
+            for warning in loaded.warnings:
+                click.echo(f"boardsync: {warning}", err=True)
+        self.configure_logging(self._settings)
+        return self._settings
+
+    def configure_logging(self, settings: Settings | None, *, level: str = "warning") -> None:
+        """Log to standard error. `--log-level` wins over `level`."""
+        logging.configure(self._level or level, settings.log.format if settings else "auto")
+
+
+pass_context = click.make_pass_decorator(Context)
+
+
+def daemon_request(settings: Settings, method: str, path: str, body: Any = None,
+                   timeout: float | None = TIMEOUT_SECONDS) -> Any:  # fmt: skip
+    """Ask the running daemon. Returns None when none runs; raises what it answered otherwise."""
+    if settings.socket is None:
+        return None
+    connection = _UnixConnection(settings.socket, timeout)
+    try:
+        payload = None if body is None else json.dumps(body)
+        headers = {"Content-Type": "application/json", "Host": "boardsync"}
+        connection.request(method, path, payload, headers)
+        answer = connection.getresponse()
+        content = json.loads(answer.read())
+    except (FileNotFoundError, ConnectionRefusedError):
+        return None
+    except PermissionError as error:
+        raise TryAgain(
+            f"{settings.socket}: a daemon runs as another user; use that account"
+        ) from error
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise ServerFault(f"{settings.socket}: the daemon did not answer: {error}") from error
+    finally:
+        connection.close()
+    if answer.status == http.client.NOT_FOUND:
+        raise SettingsError(str(content.get("detail", content)))
+    if answer.status >= http.client.BAD_REQUEST:
+        raise BoardsyncError(f"the daemon answered {answer.status}: {content.get('detail')}")
+    return content
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float | None) -> None:
+        super().__init__("boardsync", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(os.fspath(self._path))

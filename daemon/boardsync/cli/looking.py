@@ -1,0 +1,188 @@
+"""The commands that tell how things stand: status, why, history; and again."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from boardsync.cli import exits
+from boardsync.cli.access import Context, daemon_request, pass_context
+from boardsync.cli.output import console, print_json, print_table, when
+from boardsync.config.model import Settings
+from boardsync.engine import report
+from boardsync.engine.again import again as engine_again
+from boardsync.engine.service import opened
+from boardsync.state.database import State, open_readonly
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command()
+@JSON
+@pass_context
+@exits.explained
+def status(context: Context, as_json: bool) -> None:
+    """Tell how every mirror stands. Works beside a running daemon and without one.
+
+    `synced` counts pictures seen on both sides, as they are now.
+    """
+    settings = context.settings()
+    told = daemon_request(settings, "GET", "/status")
+    if told is None:
+        told = _from_state(settings, lambda state: report.status(settings, state))
+        told = (told or _never_run(settings)) | {"daemon": None}
+    if as_json:
+        print_json(told)
+        return
+    daemon = told["daemon"]
+    click.echo(f"daemon: running (process {daemon['pid']})" if daemon else "daemon: not running")
+    keys = ("mirror", "condition", "files", "items", "synced", "settling", "waiting", "refused")
+    print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
+    for one in told["mirrors"]:
+        _print_details(one)
+
+
+def _never_run(settings: Settings) -> dict[str, Any]:
+    mirrors = [{"mirror": one.name, "condition": "never run"} for one in settings.mirrors]
+    return {"state": str(settings.state), "mirrors": mirrors}
+
+
+def _print_details(one: dict[str, Any]) -> None:
+    name = one["mirror"]
+    if one.get("trouble"):
+        click.echo(f"\n{name} waits since {when(one['trouble_since_ms'])}: {one['trouble']}")
+    for error in one.get("errors", ()):
+        subject = error["path"] or error["item"]
+        click.echo(f"\n{name}: {subject}: {error['error']}")
+        click.echo(f"  attempt {error['attempts']}, next {when(error['next_attempt_ms'])}")
+    for refusal in one.get("refusals", ()):
+        click.echo(f"\n{name}: {refusal['path']} cannot be sent: {refusal['reason']}")
+
+
+@click.command()
+@click.argument("subject", metavar="PATH|ITEM")
+@JSON
+@pass_context
+@exits.explained
+def why(context: Context, subject: str, as_json: bool) -> None:
+    """Tell why a file or an item is in the state it is in.
+
+    PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id.
+    """
+    settings = context.settings()
+    told = _from_state(settings, lambda state: report.why(settings, state, subject)) or []
+    if as_json:
+        print_json(told)
+    for one in () if as_json else told:
+        _print_why(one)
+    if not told:
+        if not as_json:
+            click.echo(f"Nothing is known of {subject!r}: no mirror has seen it.", err=True)
+        sys.exit(exits.FAILED)
+
+
+def _print_why(one: dict[str, Any]) -> None:
+    out = console()
+    out.print(
+        f"{one.get('path') or one.get('item')}  [{one['mirror']}]", markup=False, style="bold"
+    )
+    out.print(f"  {one['verdict']}", markup=False)
+    for link in one["links"]:
+        out.print(
+            f"  link: {link['state']} since {when(link['since_ms'])}, item {link['item_id']},"
+            f" made by {link['made']} in run {link['run']}, recipe {link['recipe'] or '-'}",
+            markup=False,
+        )
+    for move in one["transfers"]:
+        out.print(
+            f"  transfer: {move['kind']} {move['state']} ({move['reason']}),"
+            f" attempt {move['attempts']}, next {when(move['not_before_ms'] or None)}"
+            + (f", last error: {move['error']}" if move["error"] else ""),
+            markup=False,
+        )
+
+
+@click.command()
+@click.argument("run", required=False, type=int)
+@click.option("--mirror", help="Only this mirror's runs.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1))
+@JSON
+@pass_context
+@exits.explained
+def history(
+    context: Context, run: int | None, mirror: str | None, limit: int, as_json: bool
+) -> None:
+    """List past runs that had something to do, newest first; with RUN, what that one did."""
+    settings = context.settings()
+    if run is not None:
+        _print_run(
+            _from_state(settings, lambda state: report.run_details(state, run)), run, as_json
+        )
+        return
+    told = _from_state(settings, lambda s: report.history(settings, s, mirror, limit)) or []
+    if as_json:
+        print_json({"runs": told})
+        return
+    headings = ("run", "mirror", "started", "cause", "uploaded", "downloaded", "linked", "refused")
+    rows = [
+        [r["id"], r["mirror"], when(r["started_ms"]), r["cause"], r["uploaded"], r["downloaded"],
+         r["linked"], r["refused"]]
+        for r in told
+    ]  # fmt: skip
+    print_table(headings, rows)
+
+
+def _print_run(told: dict[str, Any] | None, number: int, as_json: bool) -> None:
+    if told is None:
+        click.echo(f"boardsync: there is no run {number} in the history", err=True)
+        sys.exit(exits.FAILED)
+    if as_json:
+        print_json(told)
+        return
+    click.echo(f"run {told['id']} of {told['mirror']}, {told['cause']}, {when(told['started_ms'])}")
+    print_table(
+        ("picture", "made by", "state", "item"),
+        [[link["path"], link["made"], link["state"], link["item_id"]] for link in told["links"]],
+    )
+
+
+@click.command()
+@click.argument("subject", metavar="PATH|ITEM")
+@JSON
+@pass_context
+@exits.explained
+def again(context: Context, subject: str, as_json: bool) -> None:
+    """Start a file or an item anew that was refused, or whose other side was deleted."""
+    settings = context.settings()
+    done = daemon_request(settings, "POST", "/again", {"subject": subject})
+    if done is None:
+        done = asyncio.run(_again(settings, subject))
+    if as_json:
+        print_json(done)
+    for name, words in () if as_json else done.items():
+        click.echo(f"{name}: {'; '.join(words)}")
+    if not done:
+        click.echo(f"boardsync: nothing is known of {subject!r}", err=True)
+        sys.exit(exits.FAILED)
+
+
+async def _again(settings: Settings, subject: str) -> dict[str, list[str]]:
+    async with opened(settings) as assembly:
+        done = {one.name: await engine_again(one, subject) for one in assembly.mirrors}
+        return {name: words for name, words in done.items() if words}
+
+
+def _from_state(settings: Settings, ask: Callable[[State], Any]) -> Any:
+    """Ask the state file, read-only. None when there is none yet."""
+    try:
+        state = open_readonly(settings.state)
+    except FileNotFoundError:
+        return None
+    try:
+        return ask(state)
+    finally:
+        state.close()

@@ -1,0 +1,63 @@
+"""The command `boardsync`: the group, its options, and where its commands come from.
+
+Commands are imported when they are called: `boardsync version` loads neither SQLAlchemy nor
+httpx, and shell completion answers at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+from boardsync import __version__
+from boardsync.cli.access import Context
+from boardsync.cli.exits import MEANINGS
+
+COMMANDS = {
+    "init": ("boardsync.cli.setup", "init"),
+    "check": ("boardsync.cli.setup", "check"),
+    "run": ("boardsync.cli.running", "run"),
+    "once": ("boardsync.cli.running", "once"),
+    "mirror": ("boardsync.cli.quick", "mirror"),
+    "plan": ("boardsync.cli.running", "plan"),
+    "status": ("boardsync.cli.looking", "status"),
+    "why": ("boardsync.cli.looking", "why"),
+    "history": ("boardsync.cli.looking", "history"),
+    "again": ("boardsync.cli.looking", "again"),
+    "boards": ("boardsync.cli.boards", "boards"),
+    "images": ("boardsync.cli.images", "images"),
+    "completion": ("boardsync.cli.setup", "completion"),
+    "version": ("boardsync.cli.setup", "version"),
+}
+
+
+class LateGroup(click.Group):
+    """A group that imports a command when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002
+        if name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[name]
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in MEANINGS.items()])
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="boardsync")
+@click.option("-c", "--config", metavar="FILE", help="Settings file; see `boardsync init`.")
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]),
+    help="Override the settings' log level.",
+)  # fmt: skip
+@click.pass_context
+def main(ctx: click.Context, config: str | None, log_level: str | None) -> None:
+    """Mirror folders of pictures to boards on image servers, both ways, exactly once."""
+    ctx.obj = Context(config, log_level)

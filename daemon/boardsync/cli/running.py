@@ -1,0 +1,148 @@
+"""The commands that mirror: run, once, plan."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+
+from boardsync.cli import exits
+from boardsync.cli.access import Context, daemon_request, pass_context
+from boardsync.cli.output import print_json, print_table
+from boardsync.cli.progress import following
+from boardsync.config.model import Settings
+from boardsync.engine.assembly import assemble
+from boardsync.engine.once import PATIENCE_SECONDS, MirrorResult
+from boardsync.engine.once import once as engine_once
+from boardsync.engine.planning import plan_mirrors
+from boardsync.engine.service import Service, carrying, opened, stop_on_signals
+from boardsync.errors import SettingsError
+from boardsync.state.database import open_scratch
+from boardsync.web.control import serving
+
+
+@click.command()
+@pass_context
+@exits.explained
+def run(context: Context) -> None:
+    """Watch and mirror until stopped: the daemon.
+
+    SIGTERM and Ctrl-C let what is under way finish; a second one stops at once.
+    """
+    settings = context.settings()
+    context.configure_logging(settings, level=settings.log.level)
+    if not settings.mirrors:
+        raise SettingsError(f"{context.config_path}: no mirrors are set; add one under `mirrors`")
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    async with opened(settings) as assembly:
+        service = Service(assembly)
+        stop_on_signals(service.stop)
+        async with serving(service, settings.socket):
+            await service.run()
+
+
+@click.command()
+@click.argument("mirrors", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@pass_context
+@exits.explained
+def once(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
+    """Reconcile all MIRRORS, or the named ones, once; wait for the result.
+
+    Beside a running daemon, the daemon does it. Exit code 1: something failed.
+    """
+    settings = context.settings()
+    results = daemon_request(settings, "POST", "/once", {"mirrors": list(mirrors)}, timeout=None)
+    if results is None:
+        done = asyncio.run(_once(settings, mirrors))
+        results = [one.as_dict() for one in done]
+    if as_json:
+        print_json({"mirrors": results})
+    else:
+        print_summary(results)
+    sys.exit(_exit_code(results))
+
+
+async def _once(settings: Settings, names: Sequence[str]) -> list[MirrorResult]:
+    async with opened(settings) as assembly, carrying(assembly), following(assembly):
+        task = asyncio.ensure_future(engine_once(assembly, names, PATIENCE_SECONDS))
+        stop_on_signals(partial(_cancel, task))
+        try:
+            return await task
+        except asyncio.CancelledError:
+            click.echo("boardsync: stopped; what was left goes on at the next run", err=True)
+            raise SystemExit(exits.TRY_LATER) from None
+
+
+def _cancel(task: asyncio.Future[Any]) -> None:
+    task.cancel()
+
+
+def print_summary(results: Sequence[dict[str, Any]]) -> None:
+    """Print what a pass did, mirror by mirror, and what is left to say."""
+    headings = ("mirror", "uploaded", "downloaded", "linked", "refused", "left", "synced")
+    print_table(headings, [[one[key] for key in headings] for one in results])
+    for one in results:
+        if one["trouble"]:
+            click.echo(f"{one['mirror']}: {one['trouble']}", err=True)
+        for error in one["errors"]:
+            click.echo(f"{one['mirror']}: {error}", err=True)
+        if one["settling"]:
+            click.echo(f"{one['mirror']}: {one['settling']} files are still changing", err=True)
+        if one["refused"]:
+            click.echo(f"{one['mirror']}: `boardsync status` tells what was refused", err=True)
+
+
+def _exit_code(results: Sequence[dict[str, Any]]) -> int:
+    if all(one["good"] for one in results):
+        return exits.OK
+    if any(one["unreachable"] for one in results):
+        return exits.TRY_LATER
+    return exits.FAILED
+
+
+@click.command()
+@click.argument("mirrors", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help='Print {"actions": [...]}.')
+@pass_context
+@exits.explained
+def plan(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
+    """Tell what the next pass would do, and why; do nothing.
+
+    Looks at both sides as a pass does, on a copy of the state, and stops after deciding.
+    """
+    settings = context.settings()
+    told = asyncio.run(_plan(settings, mirrors))
+    if as_json:
+        print_json(told)
+        return
+    rows = [
+        [a["mirror"], a["action"], a["path"] or a["item"], a["board"], a["reason"]]
+        for a in told["actions"]
+    ]
+    if rows:
+        print_table(("mirror", "action", "picture", "board", "why"), rows)
+    else:
+        click.echo("Nothing to do.")
+    for line in told["remarks"]:
+        click.echo(line, err=True)
+
+
+async def _plan(settings: Settings, names: Sequence[str]) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(prefix="boardsync-plan-") as directory:
+        state = await asyncio.to_thread(open_scratch, settings.state, Path(directory))
+        assembly = await assemble(settings, state)
+        try:
+            return await plan_mirrors(assembly, names)
+        finally:
+            await assembly.close()
+            state.close()

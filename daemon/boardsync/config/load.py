@@ -1,0 +1,181 @@
+"""Finds and reads the settings file: either sound settings, or everything that is wrong.
+
+A message has one line for each problem: `FILE:LINE:COLUMN: where.key: what was found; expected
+...; did you mean 'x'?`.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from boardsync.config.base import BASE_FOLDER, SettingsPath
+from boardsync.config.checks import Parts, find_problems
+from boardsync.config.document import Document, parse
+from boardsync.config.model import InvokeAISettings, MirrorSettings, ServerSettings, Settings
+from boardsync.config.places import SYSTEM_SETTINGS, default_state, user_settings
+from boardsync.config.problems import Problem, from_validation
+from boardsync.errors import SettingsError
+
+K = TypeVar("K", str, int)
+T = TypeVar("T")
+
+_VARIABLE = "BOARDSYNC_CONFIG"
+_PATH: TypeAdapter[Path] = TypeAdapter(SettingsPath)
+_MIRROR: TypeAdapter[MirrorSettings] = TypeAdapter(MirrorSettings)
+_SERVER: TypeAdapter[ServerSettings] = TypeAdapter(ServerSettings)
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Sound settings, the file they came from, and what a person should know about them."""
+
+    settings: Settings
+    path: Path
+    warnings: tuple[str, ...] = ()
+
+
+def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
+    """Return the settings file: the one named, or the first that exists.
+
+    explicit: what `-c` was given. A file that was named, there or in $BOARDSYNC_CONFIG, is
+    never replaced by another one. Raises SettingsError naming every place looked at.
+    """
+    for name, given in (("-c", explicit), (f"${_VARIABLE}", environ.get(_VARIABLE))):
+        if given:
+            path = Path(given).absolute()
+            if _is_there(path):
+                return path
+            raise SettingsError(
+                f"There is no settings file {path}, which {name} names: make it, or name another."
+            )
+    places = (user_settings(environ), SYSTEM_SETTINGS)
+    for path in places:
+        if _is_there(path):
+            return path
+    looked = "".join(f"\n  {place}" for place in places)
+    raise SettingsError(
+        f"There is no settings file: name one with -c or in ${_VARIABLE}, or make one of "
+        f"these:{looked}"
+    )
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is a file. A place that may not be looked into counts as empty."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
+
+
+def load(path: Path) -> Loaded:
+    """Read a settings file. Raises SettingsError with one line for each problem in it."""
+    path = path.absolute()
+    document = parse(_read(path))
+    settings = _settings(document, path.parent)
+    if settings is None:
+        raise SettingsError("\n".join(_lines(path, document)))
+    return Loaded(settings, path, tuple(_warnings(settings)))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SettingsError(
+            f"{path}: the settings cannot be read ({reason}): make the file, readable for this "
+            "user, or name another with -c."
+        ) from error
+    except UnicodeDecodeError as error:
+        # Not chained: the error quotes the file, which may hold a secret.
+        place = error.start
+        raise SettingsError(
+            f"{path}: the settings are not UTF-8 text (byte {place}): save them as UTF-8."
+        ) from None
+
+
+def _settings(document: Document, base: Path) -> Settings | None:
+    """Return the settings, or None with every problem noted in the document."""
+    if document.data is None and not document.problems:
+        document.data = {}
+    if not isinstance(document.data, dict):
+        if not document.problems:
+            text = "the file holds no settings; expected a section with servers, mirrors ..."
+            document.problems.append(Problem((), text))
+        return None
+    settings, problems = _validated(document.data, base)
+    document.problems.extend(problems)
+    return None if document.problems else settings
+
+
+def _validated(data: dict[str, object], base: Path) -> tuple[Settings | None, list[Problem]]:
+    try:
+        settings = Settings.model_validate(data, context={BASE_FOLDER: base})
+    except ValidationError as error:
+        problems = from_validation(error, Settings)
+        return None, problems + find_problems(_sound_parts(data, base))
+    return settings, find_problems(Parts.of(settings))
+
+
+def _sound_parts(data: dict[str, object], base: Path) -> Parts:
+    """Gather what is sound in unsound settings, so that one look shows all that is wrong."""
+    listed, named = data.get("mirrors"), data.get("servers")
+    mirrors = dict(enumerate(listed)) if isinstance(listed, list) else {}
+    servers = named if isinstance(named, dict) else {}
+    state = data.get("state", default_state(os.environ))
+    context = {BASE_FOLDER: base}
+    return Parts(
+        mirrors=_sound(mirrors, _MIRROR, context),
+        servers=_sound(servers, _SERVER, context),
+        server_names=frozenset(servers),
+        state=_sound({"state": state}, _PATH, context).get("state"),
+    )
+
+
+def _sound(raw: Mapping[K, object], adapter: TypeAdapter[T], context: object) -> dict[K, T]:
+    sound: dict[K, T] = {}
+    for key, value in raw.items():
+        try:
+            sound[key] = adapter.validate_python(value, context=context)
+        except ValidationError:
+            continue  # it was reported when the whole was validated
+    return sound
+
+
+def _lines(path: Path, document: Document) -> Iterator[str]:
+    """Write the problems in the order of the file, each one once."""
+    placed = {
+        (position.line, position.column, str(problem))
+        for problem in document.problems
+        for position in (document.position(problem),)
+    }
+    for line, column, text in sorted(placed):
+        yield f"{path}:{line}:{column}: {text}"
+
+
+def _warnings(settings: Settings) -> Iterator[str]:
+    """Warn of secrets that every user of this machine can read."""
+    for name, server in settings.servers.items():
+        if not isinstance(server, InvokeAISettings) or server.password is None:
+            continue
+        file = server.password.file
+        if file is not None and _readable_by_all(file):
+            yield (
+                f"servers.{name}.password: every user of this machine can read {file}: "
+                "run `chmod 600` on it."
+            )
+
+
+def _readable_by_all(path: Path) -> bool:
+    """Tell whether others may read a file. One that is missing is reported when it is needed."""
+    try:
+        return bool(path.stat().st_mode & stat.S_IROTH)
+    except OSError:
+        return False

@@ -1,0 +1,151 @@
+"""The settings as the rest of boardsync sees them: checked, complete and unchanging.
+
+Durations are seconds, sizes are bytes, paths are absolute. What spans several sections (names
+that must differ, folders that must not overlap) is checked by `boardsync.config.checks`,
+because it looks at the disk.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from boardsync.config.base import (
+    EMPTY_LIST,
+    EMPTY_SECTION,
+    Amount,
+    Flag,
+    Name,
+    Section,
+    SettingsPath,
+    combination,
+)
+from boardsync.config.mirrors import (
+    MirrorSettings,
+    PullSettings,
+    SettleSettings,
+    UploadSettings,
+)
+from boardsync.config.places import default_socket, default_state
+from boardsync.config.quantities import Duration, Interval
+from boardsync.config.secret import Secret
+from boardsync.config.servers import DirectorySettings, InvokeAISettings, ServerSettings
+
+__all__ = [
+    "DirectorySettings",
+    "InvokeAISettings",
+    "LogSettings",
+    "MirrorSettings",
+    "PullSettings",
+    "ScheduleSettings",
+    "Secret",
+    "ServerSettings",
+    "Settings",
+    "SettleSettings",
+    "UploadSettings",
+]
+
+
+class LogSettings(Section):
+    """What is written to the log."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important message that is written."
+    )
+    format: Literal["auto", "console", "json"] = Field(
+        default="auto",
+        description="`console` is for people, `json` is one object in each line, `auto` is "
+        "`console` on a terminal and `json` otherwise.",
+    )
+
+
+class ScheduleSettings(Section):
+    """What happens by itself, and how often."""
+
+    reconcile_at_start: Flag = Field(
+        default=True, description="Compare both sides of every mirror as soon as boardsync runs."
+    )
+    reconcile_every: Interval = Field(
+        default=15 * 60.0, description="Time between two comparisons of both sides."
+    )
+    full_rescan_every: Interval = Field(
+        default=86_400.0,
+        description="Time between two comparisons that look at everything again and trust no "
+        "remembered listing.",
+    )
+    listing_poll_min: Interval = Field(
+        default=2.0, description="Shortest time between two looks at a board that is busy."
+    )
+    listing_poll_max: Interval = Field(
+        default=60.0, description="Longest time between two looks at a board that is quiet."
+    )
+    history_keep: Interval = Field(
+        default=30 * 86_400.0, description="How long past runs and their steps are remembered."
+    )
+    database_check_every: Interval = Field(
+        default=86_400.0, description="Time between two integrity checks of the state file."
+    )
+    backup_every: Interval = Field(
+        default=86_400.0, description="Time between two backups of the state file."
+    )
+    backups_keep: Amount = Field(
+        default=7, description="How many backups of it are kept; with 0 none are made."
+    )
+    drain: Duration = Field(
+        default=20.0,
+        description="How long a stopping boardsync waits for transfers under way. A service "
+        "manager must wait longer.",
+    )
+
+    @model_validator(mode="after")
+    def _poll_bounds_in_order(self) -> Self:
+        if self.listing_poll_min > self.listing_poll_max:
+            raise combination(
+                ("listing_poll_min",),
+                "this is above listing_poll_max; expected at most as much",
+            )
+        return self
+
+
+def _state() -> Path:
+    return default_state(os.environ)
+
+
+def _socket(data: dict[str, Any]) -> Path:
+    return default_socket(data["state"], os.environ)
+
+
+class Settings(Section):
+    """Everything that one boardsync daemon is told."""
+
+    state: SettingsPath = Field(
+        default_factory=_state,
+        description="The file that remembers every transfer. Not on a network filesystem.",
+        json_schema_extra={
+            "default_in_words": "`$STATE_DIRECTORY/state.db` in a service, otherwise "
+            "`$XDG_STATE_HOME/boardsync/state.db` (`~/.local/state/boardsync/state.db`)"
+        },
+    )
+    socket: SettingsPath | None = Field(
+        default_factory=_socket,
+        description="Where the daemon listens for the command line. null: it does not listen.",
+        json_schema_extra={
+            "default_in_words": "`boardsync.sock` in `$RUNTIME_DIRECTORY`, otherwise beside the "
+            "state"
+        },
+    )
+    log: Annotated[LogSettings, EMPTY_SECTION] = Field(
+        default=LogSettings(), description="What is written to the log."
+    )
+    servers: Annotated[dict[Name, ServerSettings], EMPTY_SECTION] = Field(
+        default={}, description="Servers, each under a name of your choice."
+    )
+    mirrors: Annotated[list[MirrorSettings], EMPTY_LIST] = Field(
+        default=[], description="Mirrors. There may be none."
+    )
+    schedule: Annotated[ScheduleSettings, EMPTY_SECTION] = Field(
+        default=ScheduleSettings(), description="What happens by itself."
+    )

@@ -1,0 +1,199 @@
+"""Hands waiting transfers to the pushers and pullers of one server, under its limits.
+
+One carrier for each server, so that a slow or dead one never holds up another's mirrors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from boardsync.engine.clock import Clock, now_ms
+from boardsync.engine.context import Mirror
+from boardsync.engine.gate import Gate
+from boardsync.engine.pull import Puller
+from boardsync.engine.push import Pusher
+from boardsync.errors import BoardsyncError
+from boardsync.model import ActionKind
+from boardsync.state import transfers
+from boardsync.state.database import State
+from boardsync.state.records import TransferRecord
+
+log = structlog.get_logger(__name__)
+
+AHEAD = 2
+"""Uploads that are read and prepared while others are on the wire."""
+IDLE_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class AtOnce:
+    """How many transfers a server is given at one time."""
+
+    uploads: int = 2
+    downloads: int = 4
+
+
+class Carrier:
+    """The transfers of all mirrors of one server."""
+
+    def __init__(
+        self,
+        state: State,
+        clock: Clock,
+        gate: Gate,
+        mirrors: Collection[Mirror],
+        at_once: AtOnce,
+    ) -> None:
+        self._at_once = at_once
+        self._state = state
+        self._clock = clock
+        self._gate = gate
+        self._mirrors = {mirror.number: mirror for mirror in mirrors}
+        self._pushers = {number: Pusher(mirror) for number, mirror in self._mirrors.items()}
+        self._pullers = {number: Puller(mirror) for number, mirror in self._mirrors.items()}
+        self._under_way: dict[int, TransferRecord] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._done = asyncio.Event()
+        self._stopping = False
+        self.finished: Callable[[TransferRecord], None] = lambda _: None
+
+    @property
+    def under_way(self) -> list[TransferRecord]:
+        """The transfers being carried out now."""
+        return list(self._under_way.values())
+
+    def wake(self) -> None:
+        """Say that there may be new work."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Start nothing new. What is under way goes on until `drain` gives up on it."""
+        self._stopping = True
+        self._wake.set()
+
+    async def drain(self, seconds: float) -> bool:
+        """Wait for what is under way, at most so long; tell whether all of it finished.
+
+        What is cut off keeps its durable intent, and the next start looks it up.
+        """
+        self.stop()
+        if self._tasks:
+            _, cut = await asyncio.wait(self._tasks, timeout=seconds)
+            for task in cut:
+                task.cancel()
+            await asyncio.gather(*cut, return_exceptions=True)
+            return not cut
+        return True
+
+    async def run(self) -> None:
+        """Carry out transfers as they fall due, until stopped."""
+        while not self._stopping:
+            self._wake.clear()
+            self._start_due()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), self._seconds_to_next())
+
+    async def until_idle(self, mirrors: Collection[int], patience: float) -> None:
+        """Wait until some mirrors have nothing left to carry, or nothing soon enough.
+
+        patience: seconds to wait for retries, counted anew after each finished transfer.
+        """
+        until = self._clock.monotonic() + patience
+        while not self._stopping:
+            self._done.clear()
+            with self._state.read() as connection:
+                due = transfers.next_due_ms(connection, mirrors)
+            if due is None:
+                return
+            busy = any(one.mirror in mirrors for one in self._under_way.values())
+            wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds())
+            if not busy and self._clock.monotonic() + wait > until:
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._done.wait(), max(0.05, min(wait, 1.0)))
+                until = max(until, self._clock.monotonic() + patience)
+
+    def _start_due(self) -> None:
+        if self._gate.wait_seconds() > 0 or self._stopping:
+            return
+        self._start_uploads()
+        self._start_downloads()
+
+    def _room(self, kind: ActionKind) -> int:
+        busy = sum(1 for one in self._under_way.values() if one.kind is kind)
+        if kind is ActionKind.DOWNLOAD:
+            return self._at_once.downloads - busy
+        batch = next(iter(self._mirrors.values())).server.capabilities.batch
+        return (self._at_once.uploads + AHEAD) * batch - busy
+
+    def _due(self, kind: ActionKind) -> list[TransferRecord]:
+        room = self._room(kind)
+        if room <= 0:
+            return []
+        with self._state.read() as connection:
+            return transfers.due(
+                connection, list(self._mirrors), kind, now_ms(self._clock),
+                list(self._under_way), room,
+            )  # fmt: skip
+
+    def _start_uploads(self) -> None:
+        """Start uploads in batches of one board; one upload of a token at a time."""
+        tokens = {one.token for one in self._under_way.values()}
+        groups: dict[tuple[int, int], list[TransferRecord]] = {}
+        for transfer in self._due(ActionKind.UPLOAD):
+            if transfer.token not in tokens:
+                tokens.add(transfer.token)
+                groups.setdefault((transfer.mirror, transfer.board), []).append(transfer)
+        for (mirror, _), group in groups.items():
+            size = self._mirrors[mirror].server.capabilities.batch
+            for start in range(0, len(group), size):
+                batch = group[start : start + size]
+                self._start(batch, self._pushers[mirror].carry(batch))
+
+    def _start_downloads(self) -> None:
+        for transfer in self._due(ActionKind.DOWNLOAD):
+            self._start([transfer], self._pullers[transfer.mirror].carry(transfer))
+
+    def _start(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
+        self._under_way.update({one.id: one for one in batch})
+        task = asyncio.create_task(self._guard(batch, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
+        """Run one batch. What escapes here is the state's trouble or a bug; the carrier goes on."""
+        mirror = self._mirrors[batch[0].mirror]
+        try:
+            with structlog.contextvars.bound_contextvars(mirror=mirror.name, run=batch[0].run):
+                await work
+        except BoardsyncError as error:
+            log.warning("a transfer's outcome could not be recorded", error=str(error))
+            await self._clock.sleep(1.0)
+        except Exception:
+            log.exception("bug: a transfer failed in an unforeseen way", path=batch[0].path)
+            await self._clock.sleep(1.0)
+        finally:
+            for one in batch:
+                self._under_way.pop(one.id, None)
+            self._wake.set()
+            self._done.set()
+        for one in batch:
+            self.finished(one)
+
+    def _seconds_to_next(self) -> float:
+        """Return how long until something may be due. Work under way wakes us by itself."""
+        with self._state.read() as connection:
+            due = transfers.next_due_ms(connection, list(self._mirrors), list(self._under_way))
+        if due is None:
+            return IDLE_SECONDS
+        if self._tasks and due <= now_ms(self._clock):
+            return IDLE_SECONDS  # the limits are reached: a finishing task wakes us
+        wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds(), 0.01)
+        return min(wait, IDLE_SECONDS)

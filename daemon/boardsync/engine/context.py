@@ -1,0 +1,102 @@
+"""What every part of the engine needs to know of one mirror."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+
+from boardsync.config.model import MirrorSettings
+from boardsync.engine.clock import Clock
+from boardsync.engine.gate import Gate
+from boardsync.formats import format_by_extension
+from boardsync.local.ignore import Rules
+from boardsync.local.root import read_ignore_file
+from boardsync.model import Capabilities
+from boardsync.picture.decode import Limits
+from boardsync.picture.prepare import Needs
+from boardsync.plan.cases import PullPolicy
+from boardsync.plan.layout import Layout
+from boardsync.plan.settling import Waits
+from boardsync.servers.port import Server
+from boardsync.state.database import State
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    """One mirror, ready to work: its settings, its server, its number in the state."""
+
+    settings: MirrorSettings
+    number: int
+    root: bytes
+    layout: Layout
+    server: Server
+    gate: Gate
+    state: State
+    clock: Clock
+
+    @property
+    def key(self) -> str:
+        """The mirror's `id`: what tokens and marks name."""
+        return self.settings.id
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def absolute(self, path: bytes) -> bytes:
+        """Return a file's absolute path."""
+        return os.path.join(self.root, path)
+
+    def rules(self) -> Rules:
+        """Return the rules as they are now, `.boardsyncignore` included.
+
+        Pulled files are observed like all others; the planner knows not to push them.
+        """
+        return Rules(
+            include=self.settings.include,
+            ignore=self.settings.ignore,
+            ignore_file=read_ignore_file(self.root),
+            pull_into=None,
+        )
+
+    def waits(self) -> Waits:
+        settle = self.settings.settle
+        return Waits(settle.quiet, settle.quiet_uncertain, settle.rewrite)
+
+    def has_end_mark(self, path: bytes) -> bool:
+        found = format_by_extension(path)
+        return found is not None and found.end_mark
+
+    def limits(self) -> Limits:
+        own, server = self.settings, self.server.capabilities
+        return Limits(
+            max_pixels=min(own.max_pixels, server.max_pixels or own.max_pixels),
+            max_bytes=min(own.max_bytes, server.max_bytes or own.max_bytes),
+        )
+
+    def pull_policy(self) -> PullPolicy:
+        pull = self.settings.pull
+        categories = frozenset(pull.categories) if self.server.capabilities.categories else None
+        return PullPolicy(categories, pull.marked, pull.starred_only, _since_ms(pull.since))
+
+
+def needs_of(capabilities: Capabilities) -> Needs:
+    """Translate what a server would spoil into what the preparation repairs."""
+    return Needs(
+        upright=capabilities.needs_upright,
+        srgb=capabilities.needs_srgb,
+        plain_modes=capabilities.needs_plain_modes,
+        palette_alpha=capabilities.needs_plain_modes,
+        readable=None,
+    )
+
+
+def _since_ms(value: object) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, datetime):
+        value = datetime.combine(value, time.min)  # type: ignore[arg-type]
+    if value.tzinfo is None:
+        value = value.replace(tzinfo=UTC)
+    return int(value.timestamp() * 1000)

@@ -1,0 +1,182 @@
+"""Observes the remote side: which board is meant, what it holds, and whose marks it carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+from sqlalchemy import Connection
+
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror
+from boardsync.errors import BoardMissing, OutcomeUnknown
+from boardsync.model import Board, Entry, Item, Listing, Mark
+from boardsync.plan.tokens import token_for
+from boardsync.state import observations, places
+from boardsync.state.records import BoardRecord
+
+log = structlog.get_logger(__name__)
+
+READ_CHUNK = 2000
+UNCATEGORIZED = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSeen:
+    """What an observation of a board found."""
+
+    changed: bool
+    count: int | None = None
+
+
+async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> BoardRecord | None:
+    """Return the board for a subfolder, resolving its name once and making it when allowed.
+
+    None: there is no such board, and none may be made now. Raises BoardMissing when a board
+    that we had was deleted on the server and none of its name has come back: a person who
+    deletes a board does not want it made again.
+    """
+    with mirror.state.read() as connection:
+        bound = places.board_for(connection, mirror.number, subfolder)
+    if bound is not None and bound.missing_since_ms is None:
+        return bound
+    name = board_name(mirror, subfolder)
+    if name == UNCATEGORIZED and mirror.server.capabilities.categories:
+        return await _bind(mirror, subfolder, None, "Uncategorized")
+    found = await _oldest_named(mirror, name, at_first=bound is None)
+    if found is None and bound is not None:
+        raise BoardMissing(
+            f"board {name!r} was deleted on server {mirror.server.name!r}: its pictures here are"
+            " kept and wait; make a board of that name again, or set another `board`"
+        )
+    if found is not None:
+        return await _bind(mirror, subfolder, found.board_id, found.name)
+    if not (may_create and mirror.settings.create_board):
+        return None
+    made = await _create(mirror, name)
+    return await _bind(mirror, subfolder, made.board_id, made.name, made_by_us=True)
+
+
+def board_name(mirror: Mirror, subfolder: bytes) -> str:
+    """Return the name, or the id, of the board that a subfolder's pictures go to."""
+    settings = mirror.settings
+    if settings.board is not None:
+        return settings.board
+    if subfolder:
+        return subfolder.decode(errors="backslashreplace")
+    return settings.default_board or settings.name
+
+
+async def _oldest_named(mirror: Mirror, name: str, *, at_first: bool) -> Board | None:
+    """Find a board by name, or by id. Of several with one name the oldest, with a warning."""
+    boards = await mirror.server.boards()
+    by_id = [one for one in boards if one.board_id == name]
+    named = [one for one in boards if one.name == name]
+    if by_id:
+        return by_id[0]
+    if len(named) > 1 and at_first:
+        log.warning(
+            "several boards have this name; the oldest is used, set `board` to an id to choose",
+            board=name,
+            ids=[one.board_id for one in named],
+        )
+    return named[0] if named else None
+
+
+async def _create(mirror: Mirror, name: str) -> Board:
+    """Make a board; after a lost answer look whether it is there before making another."""
+    try:
+        made = await mirror.server.create_board(name)
+    except OutcomeUnknown:
+        found = await _oldest_named(mirror, name, at_first=False)
+        if found is None:
+            raise
+        made = found
+    log.info("board made", board=made.name, board_id=made.board_id)
+    return made
+
+
+async def _bind(
+    mirror: Mirror, subfolder: bytes, board_id: str | None, name: str, *, made_by_us: bool = False
+) -> BoardRecord:
+    return await mirror.state.write(
+        lambda c: places.bind_board(
+            c, mirror.number, subfolder, board_id, name, made_by_us=made_by_us
+        )
+    )
+
+
+async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
+    """List a board and read what is new on it. Raises BoardMissing, recorded, and TryAgain."""
+    started = mirror.clock.monotonic()
+    try:
+        listing = await mirror.server.listing(board.server_id, board.listing_digest)
+    except BoardMissing:
+        moment = now_ms(mirror.clock)
+        await mirror.state.write(lambda c: places.note_board_missing(c, board.id, moment))
+        raise
+    seconds = mirror.clock.monotonic() - started
+    changed = await _record_listing(mirror, board, listing)
+    whole = await read_unread(mirror, board)
+    digest = listing.digest if listing.complete and whole else None
+    moment = now_ms(mirror.clock)
+    await mirror.state.write(lambda c: places.note_listing(c, board.id, digest, moment, seconds))
+    count = None if listing.entries is None else len(listing.entries)
+    return BoardSeen(changed, count)
+
+
+async def _record_listing(mirror: Mirror, board: BoardRecord, listing: Listing) -> bool:
+    """Record what is new, changed or gone; an incomplete listing never says gone."""
+    if listing.entries is None:
+        return False
+    with mirror.state.read() as connection:
+        known = observations.known_items(connection, board.id)
+    fresh = [entry for entry in listing.entries if known.get(entry.item_id) != entry.version]
+    gone: list[str] = []
+    if listing.complete:
+        listed = {entry.item_id for entry in listing.entries}
+        gone = [item_id for item_id in known if item_id not in listed]
+    if fresh or gone:
+        await mirror.state.write(partial(_write_listed, board.id, fresh, gone))
+    return bool(fresh or gone)
+
+
+def _write_listed(board: int, fresh: list[Entry], gone: list[str], c: Connection) -> None:
+    observations.see_entries(c, board, fresh)
+    observations.forget_items(c, board, gone)
+
+
+async def read_unread(mirror: Mirror, board: BoardRecord) -> bool:
+    """Read descriptions and marks of items that were never read.
+
+    Until that is done no upload may start: one of them could be ours. Returns False when some
+    could not be read now; the next listing shows them again.
+    """
+    whole = True
+    while True:
+        with mirror.state.read() as connection:
+            unread = observations.unread_items(connection, board.id, READ_CHUNK)
+        if not unread:
+            return whole
+        items = await mirror.server.items(board.server_id, unread)
+        marks = await mirror.server.marks(board.server_id, [one.item_id for one in items])
+        described = [(one, _trusted(marks[one.item_id])) for one in items if one.item_id in marks]
+        seen = {one.item_id for one, _ in described}
+        vanished = [item_id for item_id in unread if item_id not in seen]
+        whole = whole and not vanished
+        await mirror.state.write(partial(_write_read, board.id, described, vanished))
+
+
+def _write_read(
+    board: int, described: list[tuple[Item, Mark | None]], vanished: list[str], c: Connection
+) -> None:
+    observations.describe_items(c, board, described)
+    observations.forget_items(c, board, vanished)
+
+
+def _trusted(mark: Mark | None) -> Mark | None:
+    """Believe a mark only when its token follows from what it says: others may write marks too."""
+    if mark is None or mark.token != token_for(mark.mirror, mark.file):
+        return None
+    return mark

@@ -1,0 +1,265 @@
+"""Observes the local side: what is in the folder now, hashed when it is new or changed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import structlog
+from sqlalchemy import Connection
+
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror
+from boardsync.errors import FileChanging, PictureRefused
+from boardsync.files.snapshot import digest_file, read_snapshot
+from boardsync.formats.whole import check
+from boardsync.local.report import ScanReport
+from boardsync.local.scan import Found, Gone, scan, scan_paths
+from boardsync.model import FileStat
+from boardsync.plan.settling import is_racy, ready_at_ns
+from boardsync.state import links, observations, places
+from boardsync.state.observations import KnownFile
+from boardsync.state.records import FileRecord
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+WRITE_CHUNK = 2000
+HASH_CHUNK = 64
+EAGER_BYTES = 64 << 20
+"""Just-closed files up to this size are checked for wholeness at once, instead of settling."""
+
+
+@dataclass(slots=True)
+class FilesSeen:
+    """What an observation of the folder found."""
+
+    changed: int = 0
+    gone: int = 0
+    report: ScanReport = field(default_factory=ScanReport)
+
+
+@dataclass(slots=True)
+class Hashed:
+    """A round of hashing: the paths that were hashed, and when the next one will have settled."""
+
+    paths: list[bytes] = field(default_factory=list)
+    waiting: int = 0
+    next_ready_ns: int | None = None
+
+
+async def observe_folder(mirror: Mirror) -> FilesSeen:
+    """Walk the whole folder and record what is new, changed or gone. Raises FolderAway."""
+    seen = await asyncio.to_thread(_walk, mirror)
+    moment = now_ms(mirror.clock)
+    complete = seen.report.complete
+    await mirror.state.write(
+        lambda c: places.note_scan(c, mirror.number, moment, complete=complete)
+    )
+    return seen
+
+
+async def observe_paths(mirror: Mirror, paths: Iterable[bytes]) -> FilesSeen:
+    """Look at some paths only, as a hint asked for."""
+    return await asyncio.to_thread(_look, mirror, list(paths))
+
+
+def _walk(mirror: Mirror) -> FilesSeen:
+    seen = FilesSeen()
+    with mirror.state.read() as connection:
+        known = observations.known_files(connection, mirror.number)
+        found = scan(mirror.root, mirror.rules(), seen.report)
+        _record(mirror, seen, _differences(found, known, mirror.clock.now_ns()))
+    return seen
+
+
+def _look(mirror: Mirror, paths: list[bytes]) -> FilesSeen:
+    seen = FilesSeen()
+    differences: list[tuple[bytes, FileStat | None]] = []
+    found: set[bytes] = set()
+    now = mirror.clock.now_ns()
+    with mirror.state.read() as connection:
+        for one in scan_paths(mirror.root, mirror.rules(), paths, seen.report):
+            known = observations.known_files(connection, mirror.number, one.path)
+            if isinstance(one, Gone):
+                differences += [(each[0], None) for each in known]
+            else:
+                found.add(one.path)
+                same = (each for each in known if each[0] == one.path)
+                differences += _differences(iter([one]), same, now)
+        for directory in seen.report.walked:
+            below = observations.known_files(connection, mirror.number, directory)
+            differences += [(each[0], None) for each in below if each[0] not in found]
+    _record(mirror, seen, iter(differences))
+    return seen
+
+
+def _differences(
+    found: Iterator[Found], known: Iterator[KnownFile], now_ns: int
+) -> Iterator[tuple[bytes, FileStat | None]]:
+    """Merge two streams in byte order: yield new and changed files, and None for gone ones."""
+    left, right = next(found, None), next(known, None)
+    while left is not None or right is not None:
+        if right is None or (left is not None and left.path < right[0]):
+            assert left is not None  # noqa: S101
+            yield left.path, left.stat
+            left = next(found, None)
+        elif left is None or right[0] < left.path:
+            yield right[0], None
+            right = next(known, None)
+        else:
+            if _needs_hashing(left.stat, right, now_ns):
+                yield left.path, left.stat
+            left, right = next(found, None), next(known, None)
+
+
+def _needs_hashing(stat: FileStat, known: KnownFile, now_ns: int) -> bool:
+    if (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode) != known[1:5]:
+        return True
+    hashed_ns = known[5]
+    # A second hashing settles the doubt, but only once the clock has moved on.
+    return hashed_ns is not None and is_racy(stat, hashed_ns) and not is_racy(stat, now_ns)
+
+
+def _record(
+    mirror: Mirror, seen: FilesSeen, differences: Iterator[tuple[bytes, FileStat | None]]
+) -> None:
+    """Record differences as they stream by. What is gone waits for the end: only then is the
+    report able to say where absence is proven.
+    """
+    gone: list[bytes] = []
+    for chunk in chunked(differences, WRITE_CHUNK):
+        found = [(path, stat) for path, stat in chunk if stat is not None]
+        gone += [path for path, stat in chunk if stat is None]
+        seen.changed += len(found)
+        _write_seen(mirror, found, [])
+    proven = [path for path in gone if not seen.report.unproven(path)]
+    seen.gone = len(proven)
+    for paths in chunked(iter(proven), WRITE_CHUNK):
+        _write_seen(mirror, [], paths)
+
+
+def _write_seen(mirror: Mirror, found: list[tuple[bytes, FileStat]], gone: list[bytes]) -> None:
+    now = mirror.clock.now_ns()
+
+    def write(c: Connection) -> None:
+        observations.see_files(c, mirror.number, found, now)
+        observations.forget_files(c, mirror.number, gone)
+
+    if found or gone:
+        mirror.state.write_now(write)
+
+
+async def hash_settled(mirror: Mirror, closed: Collection[bytes] = ()) -> Hashed:
+    """Hash what is new or changed and has settled.
+
+    closed: paths whose writer just closed them; those go at once when their bytes prove whole.
+    """
+    done = Hashed()
+    after = b""
+    while batch := _next_batch(mirror, after):
+        after = batch[-1].path
+        ready, early = _split_ready(mirror, batch, closed, done)
+        results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
+        moment = mirror.clock.now_ns()
+        await mirror.state.write(partial(_note, mirror.number, results, moment))
+        done.paths += [path for path, _, _ in results]
+        skipped = len(ready) + len(early) - len(results)
+        if skipped:
+            done.waiting += skipped
+            _sooner(done, moment + 1_000_000_000)
+    return done
+
+
+def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:
+    with mirror.state.read() as connection:
+        return observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
+
+
+def _split_ready(
+    mirror: Mirror, batch: list[FileRecord], closed: Collection[bytes], done: Hashed
+) -> tuple[list[FileRecord], list[FileRecord]]:
+    """Sort a batch into settled ones and just-closed ones; the rest is left waiting."""
+    now, waits = mirror.clock.now_ns(), mirror.waits()
+    ready, early = [], []
+    with mirror.state.read() as connection:
+        linked = links.paths_with_links(connection, mirror.number, [one.path for one in batch])
+    for one in batch:
+        rewrite = one.path in linked and not mirror.layout.is_pulled_area(one.path)
+        at = ready_at_ns(
+            FileStat(one.size, one.mtime_ns, one.ctime_ns, one.inode), one.changed_ns, waits,
+            end_mark=mirror.has_end_mark(one.path), rewrite=rewrite,
+        )  # fmt: skip
+        if at <= now:
+            ready.append(one)
+        elif one.path in closed and not rewrite and one.size <= EAGER_BYTES:
+            early.append(one)
+            _sooner(done, at)
+        else:
+            done.waiting += 1
+            _sooner(done, at)
+    return ready, early
+
+
+def _sooner(done: Hashed, at_ns: int) -> None:
+    if done.next_ready_ns is None or at_ns < done.next_ready_ns:
+        done.next_ready_ns = at_ns
+
+
+_Result = tuple[bytes, FileStat | None, str]
+"""path, stat and digest; or path, None and the reason why it may not be read."""
+
+
+def _hash_batch(
+    mirror: Mirror, ready: list[FileRecord], early: list[FileRecord]
+) -> list[_Result]:  # fmt: skip
+    results: list[_Result] = []
+    for one in ready:
+        _try(results, one.path, lambda p: digest_file(mirror.absolute(p)))
+    for one in early:
+        _try(results, one.path, lambda p: _digest_if_whole(mirror, p))
+    return results
+
+
+def _try(
+    results: list[_Result], path: bytes, hash_one: Callable[[bytes], tuple[str, FileStat]]
+) -> None:
+    try:
+        digest, stat = hash_one(path)
+        results.append((path, stat, digest))
+    except FileChanging:
+        log.debug("not settled yet", path=path)
+    except PictureRefused as error:
+        results.append((path, None, str(error)))
+
+
+def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
+    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES)
+    verdict = check(snapshot.content)
+    if not (verdict.whole and verdict.certain):
+        raise FileChanging("closed, but not provably whole")
+    return snapshot.digest, snapshot.stat
+
+
+def _note(number: int, results: list[_Result], now_ns: int, c: Connection) -> None:
+    for path, stat, text in results:
+        if stat is None:
+            observations.refuse_file(c, number, path, text, now_ns)
+            log.warning("cannot be read", path=path, reason=text)
+        else:
+            observations.note_digest(c, number, path, stat, text, now_ns)
+
+
+def chunked(values: Iterator[T], size: int) -> Iterator[list[T]]:
+    """Cut a stream into lists."""
+    chunk: list[T] = []
+    for value in values:
+        chunk.append(value)
+        if len(chunk) == size:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk

@@ -1,0 +1,98 @@
+"""One pass over all or some mirrors for somebody who waits for the result."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from boardsync.engine.assembly import Assembly
+from boardsync.engine.reconcile import Look, Pass
+from boardsync.engine.worker import Worker
+from boardsync.errors import ServerUnreachable, SettingsError
+from boardsync.state import runs, summary, transfers
+
+PATIENCE_SECONDS = 45.0
+"""How long one file may take to settle, or one transfer to move on, before we stop waiting."""
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorResult:
+    """What a pass did for one mirror. left: transfers that are still waiting."""
+
+    mirror: str
+    uploaded: int
+    downloaded: int
+    linked: int
+    refused: int
+    failed: int
+    left: int
+    settling: int
+    synced: int
+    trouble: str | None
+    unreachable: bool
+    errors: tuple[str, ...] = ()
+
+    @property
+    def good(self) -> bool:
+        return not (self.trouble or self.left or self.refused or self.failed)
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self) | {"good": self.good}
+
+
+def chosen_workers(assembly: Assembly, names: Sequence[str]) -> list[Worker]:
+    """Return the workers of the named mirrors, or all. Raises SettingsError for a stranger."""
+    known = assembly.workers
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise SettingsError(
+            f"no mirror is called {unknown[0]!r}; there are: {', '.join(known) or 'none'}"
+        )
+    return [known[name] for name in names or known]
+
+
+async def once(
+    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS
+) -> list[MirrorResult]:
+    """Reconcile mirrors and carry out what comes of it. The carriers must be running."""
+    workers = chosen_workers(assembly, names)
+    return list(await asyncio.gather(*(_one(worker, patience) for worker in workers)))
+
+
+async def _one(worker: Worker, patience: float) -> MirrorResult:
+    before = _newest_run(worker)
+    await worker.hurry()
+    done = await worker.pass_now(Look.everywhere("asked"))
+    await worker.settle(patience)
+    return _result(worker, done, before)
+
+
+def _newest_run(worker: Worker) -> int:
+    with worker.mirror.state.read() as connection:
+        newest = runs.history(connection, worker.mirror.number, 1)
+    return newest[0].id if newest else 0
+
+
+def _result(worker: Worker, done: Pass, before: int) -> MirrorResult:
+    mirror = worker.mirror
+    with mirror.state.read() as connection:
+        mine = [r for r in runs.history(connection, mirror.number, 100) if r.id > before]
+        tally = summary.tally(connection, mirror.number)
+        left = transfers.waiting(connection, [mirror.number])
+    troubles = (worker.last or done).troubles
+    return MirrorResult(
+        mirror=mirror.name,
+        uploaded=sum(r.uploaded for r in mine),
+        downloaded=sum(r.downloaded for r in mine),
+        linked=sum(r.linked for r in mine),
+        refused=sum(r.refused for r in mine),
+        failed=sum(1 for t in left if t.error),
+        left=len(left),
+        settling=tally.settling,
+        synced=tally.synced,
+        trouble="; ".join(str(error) for error in troubles) or None,
+        unreachable=any(isinstance(error, ServerUnreachable) for error in troubles),
+        errors=tuple(dict.fromkeys(t.error for t in left if t.error))[:5],
+    )

@@ -1,0 +1,358 @@
+"""Carries out uploads so that each picture arrives exactly once.
+
+Safe to kill at any instruction: the intent is durable before the first byte, and an intent
+without an outcome is looked up by its token before anything is sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import structlog
+
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror, needs_of
+from boardsync.errors import (
+    BoardMissing,
+    BoardsyncError,
+    FileChanging,
+    PictureRefused,
+    Refused,
+    TryAgain,
+)
+from boardsync.files.snapshot import Snapshot, read_snapshot
+from boardsync.formats.whole import check
+from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
+from boardsync.picture.prepare import Prepared, prepare
+from boardsync.plan.backoff import delay_seconds
+from boardsync.state import links, observations, places, runs, transfers
+from boardsync.state.records import BoardRecord, TransferRecord
+
+log = structlog.get_logger(__name__)
+
+LOOK_AGAIN_SECONDS = 3.0
+"""A commit can come later than the answer that was lost: look twice, this far apart."""
+LOOKUPS_BEFORE_SENDING = 2
+GHOST_SECONDS = 60.0
+"""How long an item of ours may stay incomplete before it counts as a failed upload's ghost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One transfer with its snapshot prepared: ready for its first byte."""
+
+    transfer: TransferRecord
+    snapshot: Snapshot
+    prepared: Prepared
+
+    @property
+    def path(self) -> bytes:
+        assert self.transfer.path is not None  # noqa: S101
+        return self.transfer.path
+
+
+class Pusher:
+    """Carries out the uploads of one mirror."""
+
+    def __init__(self, mirror: Mirror) -> None:
+        self._mirror = mirror
+
+    async def carry(self, batch: Sequence[TransferRecord]) -> None:
+        """Carry out transfers of one board. Errors end in the state, never in the caller.
+
+        The batch holds at most `capabilities.batch` transfers, each with its own token.
+        """
+        with self._mirror.state.read() as connection:
+            board = places.board_by_id(connection, batch[0].board)
+        parcels = []
+        for transfer in batch:
+            parcel = await self._pack(board, transfer)
+            if parcel is not None:
+                parcels.append(parcel)
+        if parcels:
+            await self._send(board, parcels)
+
+    async def _pack(self, board: BoardRecord, transfer: TransferRecord) -> Parcel | None:
+        """Settle an unknown outcome, then read, check and prepare one snapshot of the file."""
+        try:
+            # SENDING without a sender is an intent whose process ended: its outcome is unknown too.
+            doubtful = transfer.state in (TransferState.UNKNOWN, TransferState.SENDING)
+            if doubtful and not await self._resolve(board, transfer):
+                return None
+            snapshot = await self._snapshot(transfer)
+            return None if snapshot is None else await self._prepare(transfer, snapshot)
+        except BoardsyncError as error:
+            await self._failed(transfer, error)
+            return None
+
+    async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
+        """Read the file. None when it is not the planned picture any more: plan it anew."""
+        mirror, path = self._mirror, _path(transfer)
+        limits = mirror.limits()
+        try:
+            snapshot = await asyncio.to_thread(
+                read_snapshot, mirror.absolute(path), limits.max_bytes
+            )
+        except FileChanging:
+            snapshot = None
+        if snapshot is not None and snapshot.digest == transfer.digest:
+            return snapshot
+        await self._drop(transfer, snapshot)
+        return None
+
+    async def _drop(self, transfer: TransferRecord, snapshot: Snapshot | None) -> None:
+        """Give up a transfer whose file was changed or removed meanwhile."""
+        log.info("overtaken: the file changed before it was sent", path=transfer.path)
+        now = self._mirror.clock.now_ns()
+
+        def write(c: Any) -> None:
+            transfers.finish(c, transfer.id)
+            if snapshot is None:
+                observations.forget_files(c, transfer.mirror, [_path(transfer)])
+            else:
+                seen = [(_path(transfer), snapshot.stat)]
+                observations.see_files(c, transfer.mirror, seen, now)
+
+        await self._mirror.state.write(write)
+
+    async def _prepare(self, transfer: TransferRecord, snapshot: Snapshot) -> Parcel:
+        mirror = self._mirror
+        work = partial(
+            prepare_snapshot,
+            snapshot.content,
+            needs=needs_of(mirror.server.capabilities),
+            limits=mirror.limits(),
+        )
+        return Parcel(transfer, snapshot, await asyncio.to_thread(work))
+
+    async def _send(self, board: BoardRecord, parcels: Sequence[Parcel]) -> None:
+        """Record the intents, send, record the outcomes."""
+        moment = now_ms(self._mirror.clock)
+        await self._mirror.state.write(lambda c: _note_intents(c, parcels, moment))
+        uploads = [self._upload(parcel) for parcel in parcels]
+        try:
+            results = await self._mirror.server.upload(board.server_id, uploads)
+        except BoardsyncError as error:
+            # Raised only when it is certain that nothing was stored.
+            if isinstance(error, BoardMissing):
+                await self._mirror.state.write(
+                    lambda c: places.note_board_missing(c, board.id, moment)
+                )
+            for parcel in parcels:
+                await self._failed(parcel.transfer, error, TransferState.READY)
+            return
+        for parcel, upload, result in zip(parcels, uploads, results, strict=True):
+            await self._settle(board, parcel, upload, result)
+
+    def _upload(self, parcel: Parcel) -> Upload:
+        prepared, transfer = parcel.prepared, parcel.transfer
+        assert transfer.token is not None and transfer.digest is not None  # noqa: S101, PT018
+        mark = Mark(
+            mirror=self._mirror.key,
+            token=transfer.token,
+            file=transfer.digest,
+            sent=_sha256(prepared.content),
+            recipe=prepared.recipe,
+            name=show_name(parcel) if self._mirror.settings.upload.name_in_mark else None,
+        )
+        return Upload(
+            name=remote_name(self._mirror, parcel),
+            content=prepared.content,
+            media_type=prepared.media_type,
+            mark=mark,
+            category=self._mirror.settings.upload.category,
+            width=prepared.width,
+            height=prepared.height,
+            created_ms=parcel.snapshot.stat.mtime_ns // 1_000_000,
+        )
+
+    async def _settle(
+        self, board: BoardRecord, parcel: Parcel, upload: Upload, result: UploadResult
+    ) -> None:
+        """Record one outcome."""
+        transfer = parcel.transfer
+        if result.outcome in (Outcome.STORED, Outcome.EXISTED):
+            assert result.item is not None  # noqa: S101
+            await self._agree(board, transfer, result.item, upload.mark, parcel.prepared.pixels)
+            self._mirror.gate.worked()
+        elif result.outcome is Outcome.REFUSED:
+            await self._refuse(transfer, str(result.error))
+        else:
+            await self._unknown(transfer, result.error)
+
+    async def _agree(
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark,
+        pixels: str | None,
+    ) -> None:  # fmt: skip
+        """Observation, link and transfer in one transaction."""
+        moment = now_ms(self._mirror.clock)
+
+        def write(c: Any) -> None:
+            observations.describe_items(c, board.id, [(item, mark)])
+            for path in _paths_of(c, self._mirror, board, transfer):
+                new = links.NewLink(
+                    mirror=transfer.mirror, path=path, digest=mark.file, board=board.id,
+                    item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
+                    pixels=pixels, recipe=mark.recipe, run=transfer.run,
+                )  # fmt: skip
+                links.agree(c, new, moment)
+            transfers.finish(c, transfer.id)
+            runs.count(c, transfer.run, moment, uploaded=1)
+
+        await self._mirror.state.write(write)
+        log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
+
+    async def _refuse(self, transfer: TransferRecord, reason: str) -> None:
+        """The picture will not be taken as it is: say so once, until it changes."""
+        moment = now_ms(self._mirror.clock)
+
+        def write(c: Any) -> None:
+            observations.refuse_file(
+                c, transfer.mirror, _path(transfer), reason, moment * 1_000_000
+            )
+            transfers.change(
+                c, transfer.id, moment, state=TransferState.REFUSED.value, error=reason
+            )
+            runs.count(c, transfer.run, moment, refused=1)
+
+        await self._mirror.state.write(write)
+        log.warning("cannot be sent", path=transfer.path, reason=reason)
+
+    async def _unknown(self, transfer: TransferRecord, error: Exception | None) -> None:
+        """The answer was lost: nothing is sent again before the token was looked up."""
+        moment = now_ms(self._mirror.clock)
+        await self._mirror.state.write(
+            lambda c: transfers.change(
+                c, transfer.id, moment, state=TransferState.UNKNOWN.value,
+                not_before_ms=moment + 1000, lookups=0, error=str(error),
+                error_class=type(error).__name__,
+            )
+        )  # fmt: skip
+        log.warning("answer lost; it will be looked up", path=transfer.path, error=str(error))
+
+    async def _failed(
+        self, transfer: TransferRecord, error: BoardsyncError, state: TransferState | None = None
+    ) -> None:
+        """Record a failure and when to try again."""
+        if isinstance(error, Refused):
+            await self._refuse(transfer, str(error))
+            return
+        self._mirror.gate.failed(error)
+        moment = now_ms(self._mirror.clock)
+        attempts = transfer.attempts + 1
+        asked = error.retry_after if isinstance(error, TryAgain) else None
+        delay = delay_seconds(attempts, str(transfer.token), asked=asked)
+        state = state or transfer.state
+        await self._mirror.state.write(
+            lambda c: transfers.change(
+                c, transfer.id, moment, state=state.value, attempts=attempts,
+                not_before_ms=moment + int(delay * 1000), error=str(error),
+                error_class=type(error).__name__,
+            )
+        )  # fmt: skip
+        log.warning(
+            "not sent, will try again", path=transfer.path, error=str(error), seconds=round(delay)
+        )
+
+    async def _resolve(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+        """Find out what became of an upload whose answer was lost. True: send it (again)."""
+        own = await self._look_up(board, transfer)
+        for item, mark in own:
+            if await self._mirror.server.complete(item):
+                await self._agree(board, transfer, item, mark, None)
+                if len(own) > 1:
+                    log.warning("surplus items carry this token", items=[i.item_id for i, _ in own])
+                return False
+        moment = now_ms(self._mirror.clock)
+        if own and moment - (transfer.first_sent_ms or 0) < GHOST_SECONDS * 1000:
+            return await self._look_later(transfer, moment)
+        for item, _ in own:
+            log.warning("removing the ghost of a failed upload", item=item.item_id)
+            await self._mirror.server.delete_ghost(item)
+        if not own and transfer.lookups + 1 < LOOKUPS_BEFORE_SENDING:
+            return await self._look_later(transfer, moment)
+        return True
+
+    async def _look_up(
+        self, board: BoardRecord, transfer: TransferRecord
+    ) -> list[tuple[Item, Mark]]:
+        """Find our items: on this board, with exactly our mark, not linked; oldest first."""
+        assert transfer.token is not None  # noqa: S101
+        server = self._mirror.server
+        hits = [i for i in await server.find(transfer.token) if i.board_id == board.server_id]
+        marks = await server.marks(board.server_id, [item.item_id for item in hits])
+        own = []
+        with self._mirror.state.read() as connection:
+            for item in sorted(hits, key=lambda i: (i.created_ms or 0, i.item_id)):
+                mark = marks.get(item.item_id)
+                if (
+                    mark is not None
+                    and (mark.mirror, mark.token, mark.file)
+                    == (self._mirror.key, transfer.token, transfer.digest)
+                    and not links.is_linked(connection, board.id, item.item_id)
+                ):
+                    own.append((item, mark))
+        return own
+
+    async def _look_later(self, transfer: TransferRecord, moment: int) -> bool:
+        await self._mirror.state.write(
+            lambda c: transfers.change(
+                c, transfer.id, moment, lookups=transfer.lookups + 1,
+                not_before_ms=moment + int(LOOK_AGAIN_SECONDS * 1000),
+            )
+        )  # fmt: skip
+        return False
+
+
+def prepare_snapshot(content: bytes, *, needs: Any, limits: Any) -> Prepared:
+    """Check that bytes are a whole picture, then prepare them. Raises PictureRefused."""
+    verdict = check(content)
+    if not verdict.whole:
+        raise PictureRefused(verdict.reason)
+    return prepare(content, needs, limits)
+
+
+def remote_name(mirror: Mirror, parcel: Parcel) -> str:
+    """Return the name for kinds that keep names: the path below the board's folder."""
+    subfolder = mirror.layout.subfolder_of(parcel.path)
+    below = parcel.path[len(subfolder) + 1 :] if subfolder else parcel.path
+    return below.decode("utf-8", "surrogateescape")
+
+
+def show_name(parcel: Parcel) -> str:
+    """Return a path as text that any server can keep."""
+    return parcel.path.decode("utf-8", "backslashreplace")
+
+
+def _paths_of(c: Any, mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> list[bytes]:
+    """Return every path of this board that holds this picture now: one item, n links."""
+    found = observations.paths_of_digest(c, mirror.number, str(transfer.digest))
+    layout = mirror.layout
+    same = [
+        path for path in found
+        if layout.subfolder_of(path) == board.subfolder and not layout.is_pulled_area(path)
+    ]  # fmt: skip
+    return same if _path(transfer) in same else [_path(transfer), *same]
+
+
+def _note_intents(c: Any, parcels: Sequence[Parcel], moment: int) -> None:
+    for parcel in parcels:
+        transfer = parcel.transfer
+        transfers.change(
+            c, transfer.id, moment, state=TransferState.SENDING.value,
+            attempts=transfer.attempts + 1, first_sent_ms=transfer.first_sent_ms or moment,
+        )  # fmt: skip
+
+
+def _path(transfer: TransferRecord) -> bytes:
+    assert transfer.path is not None  # noqa: S101
+    return transfer.path
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,235 @@
+"""One pass of one mirror: observe, decide, record. Carrying out is the carrier's.
+
+Hints say where to look; a pass with no hint in particular looks everywhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+
+import structlog
+
+from boardsync.engine import decide
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror
+from boardsync.engine.observe_boards import board_name, find_board, observe_board
+from boardsync.engine.observe_files import (
+    FilesSeen,
+    Hashed,
+    hash_settled,
+    observe_folder,
+    observe_paths,
+)
+from boardsync.errors import BoardMissing, BoardsyncError, FolderAway, ServerUnreachable
+from boardsync.formats import is_supported_file
+from boardsync.model import Action, ActionKind
+from boardsync.state import places
+from boardsync.state.records import BoardRecord
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Look:
+    """Where to look: the sum of the hints since the last pass."""
+
+    cause: str = "schedule"
+    folder: bool = False
+    boards: bool = False
+    paths: set[bytes] = field(default_factory=set)
+    closed: set[bytes] = field(default_factory=set)
+
+    @property
+    def nothing(self) -> bool:
+        return not (self.folder or self.boards or self.paths)
+
+    @classmethod
+    def everywhere(cls, cause: str) -> Look:
+        return cls(cause=cause, folder=True, boards=True)
+
+
+@dataclass(slots=True)
+class Pass:
+    """What a pass found and planned. troubles: why parts of it could not be done."""
+
+    files: FilesSeen | None = None
+    hashed: Hashed = field(default_factory=Hashed)
+    plan: decide.Plan = field(default_factory=decide.Plan)
+    made: list[tuple[int, Action]] = field(default_factory=list)
+    run: int | None = None
+    troubles: list[BoardsyncError] = field(default_factory=list)
+    listing_seconds: float = 0.0
+
+
+class Reconciler:
+    """The passes of one mirror. One at a time: the worker and a person's `once` share it."""
+
+    def __init__(self, mirror: Mirror, *, dry: bool = False) -> None:
+        self._mirror = mirror
+        self._dry = dry
+        self._boards: dict[bytes, BoardRecord] = {}
+        self._matching: dict[int, set[str]] = {}
+        self._undecided = True
+        self._told: set[str] = set()
+        self._lock = asyncio.Lock()
+
+    async def look(self, look: Look) -> Pass:
+        """Make one pass. Failures are part of its result; they are also kept in the state."""
+        async with self._lock:
+            done = Pass()
+            await self._observe_files(look, done)
+            changed = await self._observe_boards(look, done)
+            await self._decide(look, done, changed=changed)
+            await self._note_troubles(done)
+            return done
+
+    async def _observe_files(self, look: Look, done: Pass) -> None:
+        try:
+            if look.folder:
+                done.files = await observe_folder(self._mirror)
+                self._tell_once(done.files)
+            elif look.paths:
+                done.files = await observe_paths(self._mirror, sorted(look.paths))
+            done.hashed = await hash_settled(self._mirror, look.closed)
+        except BoardsyncError as error:
+            done.troubles.append(error)
+
+    def _tell_once(self, seen: FilesSeen) -> None:
+        """Say once what the scan leaves out although somebody may expect it."""
+        for path in seen.report.symlinks:
+            self._tell("symlink, not followed", path)
+        for path, reason in seen.report.unreadable:
+            self._tell(f"cannot be read: {reason}", path)
+
+    def _tell(self, text: str, path: bytes) -> None:
+        key = f"{text} {path!r}"
+        if key not in self._told:
+            self._told.add(key)
+            log.warning(text, path=path)
+
+    async def _observe_boards(self, look: Look, done: Pass) -> bool:
+        """See the boards that are due. Returns whether anything there changed."""
+        mirror = self._mirror
+        if mirror.gate.wait_seconds() > 0:
+            self._undecided = True
+            trouble = mirror.gate.trouble or "server is not available"
+            done.troubles.append(ServerUnreachable(trouble))
+            return False
+        changed = False
+        try:
+            wanted = await asyncio.to_thread(wanted_subfolders, mirror)
+            for subfolder in sorted(wanted):
+                if look.boards or look.folder or subfolder not in self._boards:
+                    changed |= await self._observe_board(
+                        subfolder, done, may_create=not self._dry and wanted[subfolder]
+                    )
+        except FolderAway:
+            return False
+        except BoardsyncError as error:
+            mirror.gate.failed(error)
+            self._boards.clear()
+            self._undecided = True
+            done.troubles.append(error)
+        else:
+            mirror.gate.worked()
+        return changed
+
+    async def _observe_board(self, subfolder: bytes, done: Pass, *, may_create: bool) -> bool:
+        mirror = self._mirror
+        try:
+            board = await find_board(mirror, subfolder, may_create=may_create)
+            if board is None:
+                return await self._no_board(subfolder, done)
+            started = mirror.clock.monotonic()
+            seen = await observe_board(mirror, board)
+        except BoardMissing as error:
+            self._boards.pop(subfolder, None)
+            done.troubles.append(error)
+            return False
+        done.listing_seconds += mirror.clock.monotonic() - started
+        fresh = subfolder not in self._boards
+        self._boards[subfolder] = board
+        if mirror.settings.pull.search and (seen.changed or fresh):
+            found = await mirror.server.matching(board.server_id, mirror.settings.pull.search)
+            self._matching[board.id] = set(found)
+        return seen.changed or fresh
+
+    async def _no_board(self, subfolder: bytes, done: Pass) -> bool:
+        """There is no such board. A plan that is only shown goes on as if it had been made."""
+        mirror, name = self._mirror, board_name(self._mirror, subfolder)
+        if not (self._dry and mirror.settings.create_board and mirror.settings.direction.pushes):
+            done.troubles.append(
+                BoardMissing(
+                    f"server {mirror.server.name!r} has no board {name!r}; make it, set another"
+                    " `board`, or set `create_board: true`"
+                )
+            )
+            return False
+        pretended = await mirror.state.write(
+            lambda c: places.bind_board(c, mirror.number, subfolder, "", name, made_by_us=True)
+        )
+        self._boards[subfolder] = pretended
+        action = Action(ActionKind.MAKE_BOARD, mirror.key, "the server has no board of this name")
+        done.made.append((pretended.id, action))
+        return True
+
+    async def _decide(self, look: Look, done: Pass, *, changed: bool) -> None:
+        """Decide about everything when anything may have changed, else about some files only."""
+        everything = changed or look.folder or self._undecided
+        paths = None if everything else done.hashed.paths
+        if paths is not None and not paths:
+            return
+        mirror = self._mirror
+        boards = {key: one for key, one in self._boards.items() if self._readable(one)}
+        done.plan = await asyncio.to_thread(
+            decide.decide, mirror, boards, self._matching, paths
+        )  # fmt: skip
+        self._undecided = bool(done.plan.blocked)
+        if not self._dry:
+            done.run = await decide.record(mirror, done.plan, look.cause)
+
+    def _readable(self, board: BoardRecord) -> bool:
+        """Tell whether every item of a board was read: before that, no upload may start."""
+        with self._mirror.state.read() as connection:
+            return not places.has_unread(connection, board.id)
+
+    async def _note_troubles(self, done: Pass) -> None:
+        if self._dry:
+            return
+        text = "; ".join(dict.fromkeys(str(error) for error in done.troubles)) or None
+        mirror, moment = self._mirror, now_ms(self._mirror.clock)
+        with mirror.state.read() as connection:
+            before = places.trouble(connection, mirror.number)
+        if (before[0] if before else None) == text:
+            return
+        await mirror.state.write(lambda c: places.note_trouble(c, mirror.number, text, moment))
+        if text:
+            log.warning("waiting", reason=text)
+        else:
+            log.info("going on")
+
+
+def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:
+    """Return the subfolders that have a board, and whether one may be made for them.
+
+    Raises FolderAway. With one board for all there is just b"".
+    """
+    pushes = mirror.settings.direction.pushes
+    if not mirror.layout.by_subfolder:
+        return {b"": pushes}
+    wanted: dict[bytes, bool] = {}
+    rules = mirror.rules()
+    try:
+        with os.scandir(mirror.root) as entries:
+            for entry in entries:
+                name = entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    if not rules.verdict(name, True) and name != mirror.layout.pull_into:
+                        wanted[name] = pushes
+                elif is_supported_file(name) and entry.is_file(follow_symlinks=False):
+                    wanted[b""] = pushes
+    except OSError as error:
+        raise FolderAway(f"{os.fsdecode(mirror.root)}: {error.strerror}") from error
+    return wanted

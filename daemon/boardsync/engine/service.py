@@ -1,0 +1,119 @@
+"""The daemon's life: start, run, drain, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+from apscheduler.schedulers.asyncio import AsyncIOScheduler
+
+from boardsync.config.model import Settings
+from boardsync.engine.assembly import Assembly, assemble
+from boardsync.engine.pull import sweep
+from boardsync.engine.schedule import make_scheduler
+from boardsync.engine.watching import Watching
+from boardsync.state.database import State, open_state
+from boardsync.state.lock import StateLock
+from boardsync.telemetry import notify
+
+log = structlog.get_logger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Assembly]:
+    """Own the state file and build everything on it. Raises StateLocked, StateTooNew."""
+    with StateLock(settings.state):
+        state: State = await asyncio.to_thread(open_state, settings.state)
+        try:
+            assembly = await assemble(settings, state)
+            try:
+                yield assembly
+            finally:
+                await assembly.close()
+        finally:
+            await asyncio.to_thread(state.close)
+
+
+@contextlib.asynccontextmanager
+async def carrying(assembly: Assembly) -> AsyncIterator[None]:
+    """Run the carriers; at the end let what is under way finish, within the drain's deadline."""
+    for mirror in assembly.mirrors:
+        await sweep(mirror)
+    tasks = [asyncio.create_task(carrier.run()) for carrier in assembly.carriers.values()]
+    try:
+        yield
+    finally:
+        deadline = assembly.settings.schedule.drain
+        drained = await asyncio.gather(
+            *(carrier.drain(deadline) for carrier in assembly.carriers.values())
+        )
+        if not all(drained):
+            log.warning("stopped in the middle of transfers; the next start looks them up")
+        await asyncio.gather(*tasks)
+
+
+class Service:
+    """The running daemon."""
+
+    def __init__(self, assembly: Assembly) -> None:
+        self.assembly = assembly
+        self.watching: dict[str, Watching] = {}
+        self._stop = asyncio.Event()
+        self._background: list[asyncio.Task[None]] = []
+
+    def stop(self) -> None:
+        """Ask for a clean stop."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
+        """Mirror until stopped. `ready` is awaited once everything has started."""
+        scheduler = make_scheduler(self.assembly)
+        async with carrying(self.assembly):
+            self._start(scheduler)
+            if ready is not None:
+                await ready()
+            log.info("running", mirrors=[mirror.name for mirror in self.assembly.mirrors])
+            notify.ready(f"watching {len(self.assembly.mirrors)} mirrors")
+            try:
+                await self._stop.wait()
+            finally:
+                notify.stopping()
+                log.info("stopping")
+                await self._wind_down(scheduler)
+
+    def _start(self, scheduler: AsyncIOScheduler) -> None:
+        clock = self.assembly.clock
+        for name, worker in self.assembly.workers.items():
+            watching = Watching(worker, clock)
+            self.watching[name] = watching
+            self._background.append(asyncio.create_task(watching.run()))
+            self._background.append(asyncio.create_task(worker.run()))
+            if self.assembly.settings.schedule.reconcile_at_start:
+                worker.hint_everything("start")
+        scheduler.start()
+
+    async def _wind_down(self, scheduler: AsyncIOScheduler) -> None:
+        """Stop making work: timetable, watchers, passes. Transfers are drained afterwards."""
+        scheduler.shutdown(wait=False)
+        for worker in self.assembly.workers.values():
+            worker.stop()
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+
+def stop_on_signals(stop: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT ask for a clean stop; a second one ends the process at once."""
+    loop = asyncio.get_running_loop()
+
+    def first() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, first)

@@ -1,0 +1,174 @@
+"""One mirror's loop: hints come in, passes go out.
+
+Hints are merged until the worker looks: a burst of ten thousand events is one pass.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from boardsync.config.model import ScheduleSettings
+from boardsync.engine.carrier import Carrier
+from boardsync.engine.context import Mirror
+from boardsync.engine.reconcile import Look, Pass, Reconciler
+from boardsync.state import transfers
+
+log = structlog.get_logger(__name__)
+
+GATHER_SECONDS = 0.05
+"""A burst of events is gathered this long before it is looked at."""
+RETRY_SECONDS = 5.0
+"""Between two looks at a folder that is away, or a board that is gone."""
+LISTING_SHARE = 20.0
+"""A listing that took n seconds is not asked for again within this many times n."""
+MOST_PATHS = 5000
+"""More hinted paths than this are a walk of the folder."""
+
+
+class Worker:
+    """Runs the passes of one mirror, as hints and timers ask."""
+
+    def __init__(self, mirror: Mirror, carrier: Carrier, schedule: ScheduleSettings) -> None:
+        self.mirror = mirror
+        self.reconciler = Reconciler(mirror)
+        self._carrier = carrier
+        self._schedule = schedule
+        self._look = Look(cause="event")
+        self._wake = asyncio.Event()
+        self._next_listing = 0.0
+        self._next_ready: float | None = None
+        self._next_retry: float | None = None
+        self._stopping = False
+        self.last: Pass | None = None
+
+    def hint_path(self, path: bytes, *, closed: bool) -> None:
+        """Something happened at a path. closed: a writer closed it, or it was renamed here."""
+        self._look.paths.add(path)
+        if closed:
+            self._look.closed.add(path)
+        else:
+            self._look.closed.discard(path)
+        if len(self._look.paths) > MOST_PATHS:
+            self._look.folder = True
+            self._look.paths.clear()
+        self._wake.set()
+
+    def hint_everything(self, cause: str) -> None:
+        """Look at the whole folder and every board."""
+        self._look.folder = self._look.boards = True
+        self._look.cause = cause
+        self._wake.set()
+
+    def hint_boards(self, cause: str) -> None:
+        """Look at the boards only."""
+        self._look.boards = True
+        self._look.cause = cause
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Make no further pass."""
+        self._stopping = True
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Make passes until stopped."""
+        with structlog.contextvars.bound_contextvars(mirror=self.mirror.name):
+            while not self._stopping:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_timer())
+                if self._look.paths and not self._look.folder:
+                    await self.mirror.clock.sleep(GATHER_SECONDS)
+                self._wake.clear()
+                look = self._take()
+                if look is not None and not self._stopping:
+                    await self._guarded(look)
+
+    async def pass_now(self, look: Look) -> Pass:
+        """Make one pass for somebody who waits for it."""
+        done = await self.reconciler.look(look)
+        self._plan_timers(look, done)
+        self.last = done
+        if done.run is not None:
+            self._carrier.wake()
+        self._wake.set()
+        return done
+
+    async def _guarded(self, look: Look) -> None:
+        """Make a pass. A mistake of ours in one pass must not end the mirror."""
+        try:
+            await self.pass_now(look)
+        except Exception:
+            log.exception("bug: a pass failed in an unforeseen way")
+            self._retry_later()
+
+    def _take(self) -> Look | None:
+        """Take the merged hints, and what the timers ask for. None: nothing to look at."""
+        look, self._look = self._look, Look(cause="event")
+        now = self.mirror.clock.monotonic()
+        if self._next_retry is not None and now >= self._next_retry:
+            self._next_retry = None
+            look.folder = look.boards = True
+            look.cause = "retry"
+        if self._polls and now >= self._next_listing:
+            look.boards = True
+        settled = self._next_ready is not None and now >= self._next_ready
+        if settled:
+            self._next_ready = None
+        return None if look.nothing and not settled else look
+
+    @property
+    def _polls(self) -> bool:
+        return self.mirror.settings.direction.pulls and self._next_retry is None
+
+    def _plan_timers(self, look: Look, done: Pass) -> None:
+        clock = self.mirror.clock
+        if done.hashed.next_ready_ns is not None:
+            wait = (done.hashed.next_ready_ns - clock.now_ns()) / 1e9
+            self._next_ready = clock.monotonic() + max(0.05, wait)
+        if done.troubles:
+            self._retry_later()
+        elif look.boards or look.folder:
+            self._next_retry = None
+            self._next_listing = clock.monotonic() + self._listing_interval(done.listing_seconds)
+
+    def _listing_interval(self, seconds: float) -> float:
+        schedule = self._schedule
+        floor = max(schedule.listing_poll_min, self.mirror.server.capabilities.poll_floor)
+        return max(floor, min(schedule.listing_poll_max, seconds * LISTING_SHARE))
+
+    def _retry_later(self) -> None:
+        gate = self.mirror.gate.wait_seconds()
+        wait = max(gate + 0.05, RETRY_SECONDS if gate == 0 else 0.0)
+        self._next_retry = self.mirror.clock.monotonic() + wait
+
+    def _seconds_to_timer(self) -> float | None:
+        timers = [one for one in (self._next_ready, self._next_retry) if one is not None]
+        if self._polls:
+            timers.append(self._next_listing)
+        if not timers:
+            return None
+        return max(0.0, min(timers) - self.mirror.clock.monotonic())
+
+    async def settle(self, patience: float) -> None:
+        """Wait, for a single pass, until files have settled and transfers are through.
+
+        patience: seconds that any one of them may take to move on.
+        """
+        clock = self.mirror.clock
+        until = clock.monotonic() + patience
+        while self.last is not None and self.last.hashed.next_ready_ns is not None:
+            wait = (self.last.hashed.next_ready_ns - clock.now_ns()) / 1e9
+            if clock.monotonic() + wait > until:
+                break
+            await clock.sleep(max(0.05, wait))
+            await self.pass_now(Look(cause="settled"))
+        await self._carrier.until_idle([self.mirror.number], patience)
+
+    async def hurry(self) -> None:
+        """Let waiting transfers go at once: a person asked."""
+        number = self.mirror.number
+        await self.mirror.state.write(lambda c: transfers.hurry(c, [number]))
+        self._carrier.wake()

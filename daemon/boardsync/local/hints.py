@@ -1,0 +1,79 @@
+"""Hints, and the way they leave the watching threads.
+
+A hint says "look there" and nothing more: it may be lost, doubled or late, and what it names
+may be gone again.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from boardsync.local.ignore import IGNORE_FILE, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Look at this path: a file, or a directory and everything below it, or nothing any more.
+
+    closed: whoever wrote the file is done with it, by closing it or by renaming it here.
+    """
+
+    path: bytes
+    closed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rescan:
+    """Look at everything, for a reason in words: hints may have been lost."""
+
+    reason: str
+
+
+class Outbox:
+    """Hands hints over, from any thread, and never raises into the thread that calls it.
+
+    A receiver that fails (a loop that is shutting down, say) costs a rescan, which is owed
+    until `pay` finds the receiver well again.
+    """
+
+    def __init__(self, receive: Callable[[Hint | Rescan], None], rules: Rules) -> None:
+        self._receive = receive
+        self._rules = rules
+        self._lock = threading.Lock()
+        self._counts = {"hints": 0, "rescans": 0, "failures": 0}
+        self._owed: str | None = None
+
+    def hint(self, path: bytes, *, is_dir: bool, closed: bool = False) -> None:
+        """Pass a path on, unless the rules leave it alone."""
+        if path == IGNORE_FILE:
+            self.rescan(f"the rules in {IGNORE_FILE.decode()} changed")
+        elif self._rules.verdict(path, is_dir) is None:
+            self._hand_over(Hint(path, closed), "hints")
+
+    def rescan(self, reason: str) -> None:
+        """Ask for a look at everything."""
+        if not self._hand_over(Rescan(reason), "rescans"):
+            self._owed = reason
+
+    def pay(self) -> None:
+        """Ask again for what a failed hand-over left owing."""
+        owed, self._owed = self._owed, None
+        if owed is not None:
+            self.rescan(owed)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many hints and rescans were handed over, and how many failed."""
+        with self._lock:
+            return dict(self._counts)
+
+    def _hand_over(self, message: Hint | Rescan, counter: str) -> bool:
+        try:
+            self._receive(message)
+        except Exception as error:  # Whatever it is: without this thread all hints would end.
+            self._owed = f"a hint could not be handed over: {error!r}"
+            counter = "failures"
+        with self._lock:
+            self._counts[counter] += 1
+        return counter != "failures"

@@ -1,0 +1,183 @@
+"""Full decode of untrusted bytes, bounded before the first pixel is touched.
+
+What Pillow makes of hostile content is unbounded in kind: every exception of its becomes
+one `PictureRefused` here, and nothing else leaves this module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from typing import Final
+
+from PIL import ExifTags, Image
+
+from boardsync.errors import PictureRefused
+from boardsync.formats import (
+    AVIF,
+    BMP,
+    GIF,
+    HEIC,
+    ICO,
+    JPEG,
+    JPEG_2000,
+    PNG,
+    PPM,
+    TGA,
+    TIFF,
+    WEBP,
+    Format,
+)
+from boardsync.formats.whole import check
+
+Image.MAX_IMAGE_PIXELS = None
+"""Pillow's own guard warns through process-wide filters that threads cannot set apart, and
+some plugins ask it too late. `Limits` is asked before Pillow sees the bytes, and again after
+it read the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one picture may cost. A pixel takes 4 bytes of memory, or less.
+
+    max_pixels: width times height; the default is InvokeAI's. max_bytes: of the content.
+    """
+
+    max_pixels: int = 178_956_970
+    max_bytes: int = 512 * 1024 * 1024
+
+
+DEFAULT_LIMITS: Final = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A picture with all its pixels in memory; of an animation, the first frame.
+
+    orientation: the EXIF value that is still to be applied, 1 when the pixels are upright.
+    tilted: the file stores its pixels other than upright (TIFF is turned while decoding).
+    deep: the file holds more bits per channel than `image` does.
+    """
+
+    format: Format
+    image: Image.Image
+    orientation: int
+    tilted: bool
+    deep: bool
+
+
+_PLUGINS: Final[Mapping[Format, tuple[str, str]]] = {
+    PNG: ("PNG", "PIL.PngImagePlugin"),
+    JPEG: ("JPEG", "PIL.JpegImagePlugin"),
+    WEBP: ("WEBP", "PIL.WebPImagePlugin"),
+    GIF: ("GIF", "PIL.GifImagePlugin"),
+    TIFF: ("TIFF", "PIL.TiffImagePlugin"),
+    BMP: ("BMP", "PIL.BmpImagePlugin"),
+    AVIF: ("AVIF", "PIL.AvifImagePlugin"),
+    ICO: ("ICO", "PIL.IcoImagePlugin"),
+    TGA: ("TGA", "PIL.TgaImagePlugin"),
+    PPM: ("PPM", "PIL.PpmImagePlugin"),
+    JPEG_2000: ("JPEG2000", "PIL.Jpeg2KImagePlugin"),
+}
+
+_TILE_WIDTH, _TILE_HEIGHT = 322, 323
+_UPRIGHT = 1
+
+
+def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
+    """Decode every pixel of a picture, after it proved whole and within limits.
+
+    Raises PictureRefused with the reason in words.
+    """
+    picture_format = _recognise(content, limits)
+    plugin = _plugin(picture_format)
+    with refusing(f"this {picture_format.name} cannot be decoded"):
+        image = Image.open(BytesIO(content), formats=(plugin,))
+        _demand_pixels(limits, *image.size)
+        _demand_pixels(limits, *_tile_size(image))
+        deep = _is_deep(image)
+        before = _orientation(image) if picture_format is TIFF else _UPRIGHT
+        image.load()
+        after = _orientation(image)
+    tilted = before != _UPRIGHT or after != _UPRIGHT
+    return Decoded(picture_format, image, after, tilted, deep)
+
+
+@contextmanager
+def refusing(what: str) -> Iterator[None]:
+    """Turn whatever Pillow raises inside into PictureRefused: `what`, and why."""
+    try:
+        yield
+    except PictureRefused:
+        raise
+    except Exception as error:
+        reason = str(error) or "no reason was given"
+        raise PictureRefused(f"{what}: {reason} ({type(error).__name__})") from error
+
+
+def _recognise(content: bytes, limits: Limits) -> Format:
+    """Return the content's format once it is known to be whole and not too large."""
+    if len(content) > limits.max_bytes:
+        raise PictureRefused(f"too large: {len(content)} bytes, {limits.max_bytes} are allowed")
+    verdict = check(content)
+    if verdict.format is None:
+        raise PictureRefused(verdict.reason)
+    if not verdict.whole:
+        raise PictureRefused(f"this {verdict.format.name} is not whole: {verdict.reason}")
+    _demand_pixels(limits, verdict.width or 0, verdict.height or 0)
+    return verdict.format
+
+
+def _demand_pixels(limits: Limits, width: int, height: int) -> None:
+    if width * height > limits.max_pixels:
+        raise PictureRefused(
+            f"too large, or a decompression bomb: {width} by {height} are"
+            f" {width * height} pixels, {limits.max_pixels} are allowed"
+        )
+
+
+def _plugin(picture_format: Format) -> str:
+    """Return Pillow's name of a format, its plugin loaded. Only that one may open the bytes."""
+    if picture_format is HEIC:
+        _load_heif()
+        return "HEIF"
+    name, module = _PLUGINS[picture_format]
+    importlib.import_module(module)
+    return name
+
+
+@cache
+def _load_heif() -> None:
+    try:
+        heif = importlib.import_module("pillow_heif")
+    except ImportError as error:
+        raise PictureRefused(
+            "unsupported: HEIC needs an optional decoder; install boardsync[heif]"
+        ) from error
+    heif.register_heif_opener()
+
+
+def _tile_size(image: Image.Image) -> tuple[int, int]:
+    """The size of a TIFF's tiles, which are allocated whole, however small the picture."""
+    tags = getattr(image, "tag_v2", {})
+    return tags.get(_TILE_WIDTH, 0), tags.get(_TILE_HEIGHT, 0)
+
+
+def _is_deep(image: Image.Image) -> bool:
+    """Tell whether decoding to this mode drops bits: Pillow's colours have 8 per channel."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return False
+    return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+
+
+def _orientation(image: Image.Image) -> int:
+    """Read the EXIF orientation. EXIF that cannot be read turns no picture in any viewer."""
+    try:
+        value = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:
+        return _UPRIGHT
+    return value if isinstance(value, int) and value in range(2, 9) else _UPRIGHT

@@ -1,0 +1,210 @@
+"""What the directory kind does, without asyncio: every method blocks, and may run in any thread.
+
+Each operation first makes sure that the known directory is there, and looks again before it
+says that a board is missing: a disk that is pulled out takes its boards along, and that must
+not read as their deletion.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from boardsync.errors import BoardMissing, FileChanging, ItemMissing, ServerRefused
+from boardsync.files.durable import fsync_directory, remove_if_there
+from boardsync.formats import format_by_extension
+from boardsync.formats.verdict import Verdict
+from boardsync.formats.whole import check
+from boardsync.model import Board, Download, Entry, Item, Listing, Mark, ServerInfo
+from boardsync.servers.directory.marks import mark_path
+from boardsync.servers.directory.names import is_board_name, require_board_name
+from boardsync.servers.directory.reading import is_whole, read_item, require_whole
+from boardsync.servers.directory.recall import Recall
+from boardsync.servers.directory.root import Root
+from boardsync.servers.directory.tree import (
+    Place,
+    Scandir,
+    is_folder,
+    places,
+    subfolders,
+    walk,
+)
+from boardsync.servers.directory.trouble import classified
+from boardsync.servers.directory.versions import Versions, versions_now
+from boardsync.servers.port import BoardId
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How the boards reach the world. max_bytes: the largest picture that is read."""
+
+    scandir: Scandir
+    clock_ns: Callable[[], int]
+    max_bytes: int
+
+
+class DirectoryBoards:
+    """The boards below one root."""
+
+    def __init__(self, server: str, root: Root, ways: Ways) -> None:
+        self._server = server
+        self._root = root
+        self._ways = ways
+        self.recall = Recall(root.path, ways.scandir, ways.clock_ns)
+
+    def probe(self) -> ServerInfo:
+        self._root.require()
+        remarks = () if self._root.writable else ("read-only: pictures can be pulled only",)
+        return ServerInfo("directory", "", self._root.path, remarks)
+
+    def all(self) -> list[Board]:
+        self._root.require()
+        with classified(f"server {self._server}: listing {self._root.path}"):
+            names = subfolders(self._root.path, self._ways.scandir)
+        return [Board(name, name) for name in names]
+
+    def one(self, board_id: BoardId) -> Board:
+        path = self.open(board_id)
+        return Board(os.path.basename(path), os.path.basename(path))
+
+    def create(self, name: str) -> Board:
+        """Make a board, or return the one of that name. Raises ServerRefused."""
+        self._root.require()
+        path = os.path.join(self._root.path, require_board_name(name))
+        with classified(f"board {name!r}: making {path}"):
+            try:
+                os.mkdir(path)
+            except FileExistsError:
+                if not is_folder(path):
+                    raise ServerRefused(
+                        f"board {name!r}: {path} is there and is no directory; move it away"
+                    ) from None
+            fsync_directory(self._root.path)
+        return Board(name, name)
+
+    def listing(self, board_id: BoardId, known: str | None) -> Listing:
+        path = self.open(board_id)
+        with classified(f"board {board_id!r}: listing {path}"):
+            found = walk(path, versions_now(), self._ways.scandir)
+        self._root.require()
+        digest = _digest(found.items)
+        entries = None if digest == known else tuple(Entry(*item) for item in found.items)
+        return Listing(board_id, digest, entries, found.complete)
+
+    def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
+        path = self.open(board_id)
+        versions = versions_now()
+        with classified(f"board {board_id!r}: looking at its items"):
+            return [describe(board_id, place, versions) for place in places(path, item_ids)]
+
+    def marks(self, board_id: BoardId, item_ids: Sequence[str]) -> dict[str, Mark | None]:
+        path = self.open(board_id)
+        with classified(f"board {board_id!r}: reading its marks"):
+            marks = self.recall.marks(places(path, item_ids), versions_now())
+            return {place.item_id: mark for place, mark in marks}
+
+    def find(self, token: str) -> list[Item]:
+        self._root.require()
+        versions = versions_now()
+        with classified(f"server {self._server}: looking for an upload"):
+            found = self.recall.find(token, versions)
+            return [describe(board_id, place, versions) for board_id, place in found]
+
+    def download(self, item: Item, sink: BinaryIO) -> Download:
+        place = self._require(item)
+        if item.version not in ("", versions_now().of(place.stat)):
+            raise FileChanging(f"item {item.item_id}: changed since it was listed")
+        snapshot = read_item(place, self._ways.max_bytes)
+        verdict = require_whole(place, snapshot, self._ways.clock_ns())
+        for chunk in _chunks(snapshot.content):
+            sink.write(chunk)
+        return Download(
+            snapshot.digest,
+            len(snapshot.content),
+            verdict.width or 0,
+            verdict.height or 0,
+            _extension(place.name, verdict),
+        )
+
+    def complete(self, item: Item) -> bool:
+        place = self._require(item)
+        try:
+            snapshot = read_item(place, self._ways.max_bytes)
+        except FileChanging:
+            return False
+        return is_whole(snapshot, check(snapshot.content), self._ways.clock_ns())
+
+    def delete_ghost(self, item: Item) -> None:
+        """Delete an upload of ours whose bytes a fault of the disk took; if it is still there.
+
+        Only what nobody has touched since we wrote it, told by its mark's version: torn bytes
+        with another version are somebody's work in progress. Raises FileChanging when it is
+        whole, ServerRefused when it is not ours.
+        """
+        try:
+            place = self._require(item)
+        except ItemMissing:
+            return
+        if check(read_item(place, self._ways.max_bytes).content).whole:
+            raise FileChanging(f"item {item.item_id}: became whole, so it is not deleted")
+        with classified(f"item {item.item_id}: deleting it"):
+            mark = self.recall.mark(place, versions_now())
+            if mark is None:
+                raise ServerRefused(f"item {item.item_id}: not an upload of ours, so it is kept")
+            remove_if_there(place.path)
+            remove_if_there(mark_path(place.folder, place.name, mark.token))
+            fsync_directory(place.folder)
+
+    def open(self, board_id: BoardId) -> str:
+        """Return a board's path. Raises BoardMissing, or what `Root.require` raises."""
+        self._root.require()
+        if board_id is not None and is_board_name(board_id):
+            path = os.path.join(self._root.path, board_id)
+            with classified(f"board {board_id!r}: looking for it"):
+                if is_folder(path):
+                    return path
+        self._root.require()
+        raise BoardMissing(f"server {self._server} has no board {board_id!r}")
+
+    def _require(self, item: Item) -> Place:
+        path = self.open(item.board_id)
+        with classified(f"item {item.item_id}: looking for it"):
+            place = next(places(path, [item.item_id]), None)
+        if place is None:
+            self._root.require()
+            raise ItemMissing(f"board {item.board_id!r} has no item {item.item_id!r}")
+        return place
+
+
+def describe(board_id: BoardId, place: Place, versions: Versions) -> Item:
+    """Describe an item without reading it: its dimensions are known once it is downloaded."""
+    return Item(
+        place.item_id,
+        board_id,
+        version=versions.of(place.stat),
+        created_ms=place.stat.st_mtime_ns // 1_000_000,
+        extension=os.path.splitext(place.name)[1].lower(),
+        size=place.stat.st_size,
+    )
+
+
+def _digest(items: Iterable[tuple[str, str]]) -> str:
+    body = "".join(f"{item_id}\0{version}\0" for item_id, version in items)
+    return hashlib.sha256(os.fsencode(body)).hexdigest()
+
+
+def _extension(name: str, verdict: Verdict) -> str:
+    """Return the extension that fits the bytes: the item's own, unless it is another format's."""
+    if verdict.format is None or format_by_extension(name) == verdict.format:
+        return os.path.splitext(name)[1].lower()
+    return verdict.format.extension
+
+
+def _chunks(content: bytes) -> Iterator[memoryview]:
+    view = memoryview(content)
+    return (view[start : start + _CHUNK] for start in range(0, len(view), _CHUNK))

@@ -1,0 +1,147 @@
+"""Storing one upload: never half, never over something else, never without its mark.
+
+    temporary file -> fsync -> mark durable -> rename that never replaces -> directory durable
+
+Killed before the rename, it leaves a mark without an item and perhaps a temporary file; both
+are invisible, and `sweep` takes them away when they are old. Killed after it, the item is
+there with its mark, and sending it again says that it existed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from boardsync.errors import FileChanging, ServerRefused
+from boardsync.files.durable import (
+    create_temp,
+    fsync_directory,
+    move_without_replacing,
+    remove_if_there,
+    sync_and_close,
+)
+from boardsync.formats.whole import check
+from boardsync.model import Outcome, Upload
+from boardsync.plan.names import numbered
+from boardsync.servers.directory.marks import MarkRecord, digest_of, make_marks_folder, write_mark
+from boardsync.servers.directory.names import require_item_name
+from boardsync.servers.directory.recall import Recall
+from boardsync.servers.directory.tree import Place, is_folder, regular_stat
+from boardsync.servers.directory.versions import Versions
+
+_MOST_NUMBERS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Puts uploads into one board's directory."""
+
+    board: str
+    recall: Recall
+    versions: Versions
+
+    def receive(self, upload: Upload) -> tuple[Outcome, Place]:
+        """Store one upload, under a free name when its own is taken by another picture.
+
+        EXISTED when these very bytes lie there as this token's upload, or as nobody's: then
+        they get the mark. Raises ServerRefused, and OSError with nothing of it visible.
+        """
+        parts = require_item_name(upload.name)
+        _require_whole(upload)
+        digest = hashlib.sha256(upload.content).hexdigest()
+        folder = _make_folder(self.board, parts[:-1])
+        for name in _candidates(parts[-1]):
+            item_id = "/".join([*parts[:-1], name])
+            if os.path.lexists(os.path.join(folder, name)):
+                place = self._same_picture(item_id, folder, name, upload, digest)
+                if place is not None:
+                    return Outcome.EXISTED, place
+                continue
+            stat = self._write(folder, name, upload, digest)
+            if stat is not None:
+                return Outcome.STORED, Place(item_id, folder, name, stat)
+        raise ServerRefused(f"picture {upload.name!r}: too many of this name; rename the file")
+
+    def _same_picture(
+        self, item_id: str, folder: str, name: str, upload: Upload, digest: str
+    ) -> Place | None:
+        """Return what lies at a taken name when it is this upload; adopt it when unmarked."""
+        stat = regular_stat(os.path.join(folder, name))
+        if stat is None or stat.st_size != len(upload.content):
+            return None
+        place = Place(item_id, folder, name, stat)
+        there, seen = digest_of(place.path)
+        if (seen.mtime_ns, seen.size) != (stat.st_mtime_ns, stat.st_size):
+            raise FileChanging(f"item {item_id}: changed while it was looked at")
+        if there != digest:
+            return None
+        mark = self.recall.mark(place, self.versions)
+        if mark is None:
+            write_mark(folder, self._record(name, upload, digest, stat))
+        elif mark.token != upload.mark.token:
+            return None
+        return place
+
+    def _write(self, folder: str, name: str, upload: Upload, digest: str) -> os.stat_result | None:
+        """Carry the steps out; None when somebody took the name meanwhile."""
+        temporary = _write_temporary(make_marks_folder(folder), upload)
+        try:
+            stat = os.lstat(temporary)
+            mark = write_mark(folder, self._record(name, upload, digest, stat))
+            try:
+                move_without_replacing(temporary, os.path.join(folder, name))
+            except FileExistsError:
+                remove_if_there(mark)
+                return None
+        finally:
+            remove_if_there(temporary)
+        return stat
+
+    def _record(self, name: str, upload: Upload, digest: str, stat: os.stat_result) -> MarkRecord:
+        return MarkRecord(upload.mark, name, self.versions.of(stat), stat.st_size, digest)
+
+
+def _require_whole(upload: Upload) -> None:
+    verdict = check(upload.content)
+    if not verdict.whole:
+        raise ServerRefused(f"picture {upload.name!r}: {verdict.reason}; send a whole picture")
+
+
+def _make_folder(board: str, parts: list[str]) -> str:
+    """Make the folders of an item below its board, durably, never through a symlink."""
+    folder = board
+    for part in parts:
+        parent, folder = folder, os.path.join(folder, part)
+        try:
+            os.mkdir(folder)
+        except FileExistsError:
+            if not is_folder(folder):
+                raise ServerRefused(f"{folder}: not a directory; move it away") from None
+        else:
+            fsync_directory(parent)
+    return folder
+
+
+def _candidates(name: str) -> Iterator[str]:
+    yield name
+    for number in range(2, _MOST_NUMBERS):
+        yield numbered(name, number)
+
+
+def _write_temporary(folder: str, upload: Upload) -> bytes:
+    """Write the bytes, durable and dated, under a name that nobody lists."""
+    stream, path = create_temp(folder)
+    try:
+        stream.write(upload.content)
+        stream.flush()
+        if upload.created_ms is not None:
+            moment = upload.created_ms * 1_000_000
+            os.utime(stream.fileno(), ns=(moment, moment))
+        sync_and_close(stream)
+    except BaseException:
+        stream.close()
+        remove_if_there(path)
+        raise
+    return path

@@ -1,0 +1,66 @@
+"""Taking away what killed uploads left behind in a marks folder.
+
+Only what is old, and of a mark only what speaks of an item that is certainly not there: the
+upload it belongs to may be another daemon's, and a mark is what tells our items from others'.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from boardsync.files.durable import TEMP_PREFIX, remove_if_there
+from boardsync.servers.directory.marks import (
+    EXTENSION,
+    marks_folder,
+    name_key,
+    name_key_of,
+    read_mark,
+)
+
+_STALE_NS = 86_400_000_000_000
+_TEMPORARY = os.fsdecode(TEMP_PREFIX)
+
+
+def sweep(folder: str, now_ns: int) -> int:
+    """Remove stale leftovers beside the items of `folder`; return how many. Raises OSError."""
+    removed = 0
+    for path in list(_stale(folder, now_ns)):
+        removed += remove_if_there(path)
+    return removed
+
+
+def _stale(folder: str, now_ns: int) -> Iterator[str]:
+    try:
+        leftovers = sorted(os.listdir(marks_folder(folder)))
+        present = {name_key(name) for name in os.listdir(folder)}
+    except FileNotFoundError:
+        return
+    for name in leftovers:
+        path = os.path.join(marks_folder(folder), name)
+        suspect = name.startswith(_TEMPORARY) or (
+            name.endswith(EXTENSION) and name_key_of(name) not in present
+        )
+        if not suspect or not _is_old(path, now_ns):
+            continue
+        if name.startswith(_TEMPORARY) or _is_orphan(folder, path):
+            yield path
+
+
+def _is_old(path: str, now_ns: int) -> bool:
+    try:
+        return os.lstat(path).st_ctime_ns + _STALE_NS < now_ns
+    except FileNotFoundError:
+        return False
+
+
+def _is_orphan(folder: str, path: str) -> bool:
+    """Tell whether a mark's item is not there: asked by its name, not by a listing."""
+    record = read_mark(path)
+    if record is None or "/" in record.name:
+        return False
+    try:
+        os.lstat(os.path.join(folder, record.name))
+    except FileNotFoundError:
+        return True
+    return False

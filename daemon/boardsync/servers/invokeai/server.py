@@ -1,0 +1,290 @@
+"""InvokeAI as a server that boards are mirrored with: the port, on top of the client."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import BinaryIO, Final
+
+from boardsync.errors import (
+    BoardsyncError,
+    Bug,
+    FileChanging,
+    ItemMissing,
+    NotAuthorised,
+    OutcomeUnknown,
+    PictureRefused,
+    ServerFault,
+    ServerRefused,
+)
+from boardsync.model import (
+    Board,
+    Capabilities,
+    Download,
+    Entry,
+    Item,
+    Listing,
+    Mark,
+    Outcome,
+    ServerInfo,
+    Upload,
+    UploadResult,
+)
+from boardsync.plan.tokens import PREFIX
+from boardsync.servers.invokeai.batches import in_parallel
+from boardsync.servers.invokeai.changes import Fate
+from boardsync.servers.invokeai.client import InvokeAIClient
+from boardsync.servers.invokeai.embedded import embedded_metadata
+from boardsync.servers.invokeai.images import READERS, UNREADABLE, Query
+from boardsync.servers.invokeai.mark import metadata_with_mark, parse_mark
+from boardsync.servers.invokeai.places import EVERYWHERE, Place
+from boardsync.servers.invokeai.probe import FREE_WRITES, KIND, release
+from boardsync.servers.invokeai.records import names_from
+from boardsync.servers.invokeai.transport import get, segment
+from boardsync.servers.invokeai.upload import Picture
+
+UPLOADED: Final = "external"
+FEW: Final = 16
+"""Up to so many images are asked for their metadata without searching all uploads first."""
+CAPABILITIES: Final = Capabilities(
+    kind=KIND,
+    marks_atomic=True,
+    names_kept=False,
+    mutable=False,
+    reencodes=True,
+    categories=True,
+    early_visible=True,
+    batch=1,
+    poll_floor=2.0,
+    uploads_at_once=2,
+    downloads_at_once=4,
+    needs_upright=True,
+    needs_srgb=True,
+    needs_plain_modes=True,
+    max_pixels=178_956_970,
+)
+
+
+class InvokeAIServer:
+    """One account on an InvokeAI server. Implements `boardsync.servers.port.Server`."""
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        email: str | None = None,
+        password: str | None = None,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 60.0,
+        requests_at_once: int = 8,
+    ) -> None:
+        self._name = name
+        self._capabilities = CAPABILITIES
+        self.client = InvokeAIClient(
+            name,
+            url,
+            email=email,
+            password=password,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            requests_at_once=requests_at_once,
+        )
+
+    @property
+    def name(self) -> str:
+        """The name from the settings."""
+        return self._name
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this kind can do; after a probe, what this version of it can do."""
+        return self._capabilities
+
+    async def probe(self) -> ServerInfo:
+        """Ask who is there. Raises ServerUnreachable, ServerFault or NotAuthorised."""
+        info = await self.client.probe()
+        at_once = 1 if release(info.version) < FREE_WRITES else CAPABILITIES.uploads_at_once
+        self._capabilities = replace(CAPABILITIES, uploads_at_once=at_once)
+        return info
+
+    async def boards(self) -> list[Board]:
+        """List all boards, archived ones included, oldest first, Uncategorized left out."""
+        return list(await self.client.boards.list())
+
+    async def board(self, board_id: str | None) -> Board:
+        """Describe one board. Raises BoardMissing, NotAuthorised for a hidden one."""
+        try:
+            return await self.client.boards.show(board_id)
+        except ServerRefused as error:
+            raise _account_error(error) from error
+
+    async def create_board(self, name: str) -> Board:
+        """Make a board. Raises OutcomeUnknown when the answer was lost; list before repeating."""
+        return (await self.client.boards.create(name)).board
+
+    async def listing(self, board_id: str | None, known: str | None = None) -> Listing:
+        """List a board's items, intermediates left out, by names alone.
+
+        An empty answer is believed only after the board itself was seen: up to 6.8 a
+        missing board is listed as an empty one. Raises BoardMissing, ServerFault for
+        anything that is no list of names.
+        """
+        call = get(
+            f"/boards/{segment(board_id or 'none')}/image_names",
+            ("is_intermediate", False),
+            missing_ok=True,
+        )
+        try:
+            answer = await self.client.transport.call(call)
+        except ServerRefused as error:
+            raise _account_error(error) from error
+        if answer.says_missing:
+            await self.board(board_id)
+            raise ServerFault(f"{answer.request} answered 404 although the board is there")
+        digest = hashlib.sha256(answer.body).hexdigest()
+        if digest == known and answer.body.strip() != b"[]":
+            return Listing(board_id, digest, None)
+        names = names_from(answer.json(), answer.request)
+        if not names:
+            await self._confirm_empty(board_id)
+        entries = None if digest == known else tuple(Entry(name) for name in names)
+        return Listing(board_id, digest, entries)
+
+    async def items(self, board_id: str | None, item_ids: Sequence[str]) -> list[Item]:
+        """Describe items wherever they are now; those that are gone are left out."""
+        del board_id  # a name is unique on the server
+        return list(await self.client.images.records(item_ids))
+
+    async def marks(self, board_id: str | None, item_ids: Sequence[str]) -> dict[str, Mark | None]:
+        """Read the marks of items: a key for every id that exists, None where there is no mark.
+
+        Only uploads can carry one, and of many items only those are read whose metadata
+        the server finds by the beginning that all tokens share.
+        """
+        items = await self.items(board_id, item_ids)
+        suspects = await self._suspects(board_id, items)
+        read = dict(zip(suspects, await in_parallel(self._mark, suspects, READERS), strict=True))
+        gone = {name for name, (there, _) in read.items() if not there}
+        unread = (True, None)
+        return {
+            item.item_id: read.get(item.item_id, unread)[1]
+            for item in items
+            if item.item_id not in gone
+        }
+
+    async def find(self, token: str) -> list[Item]:
+        """Find items that carry a token, anywhere on the server, oldest first."""
+        query = Query(
+            search=token, origin=UPLOADED, intermediates=None, newest_first=False, limit=100
+        )
+        page = await self.client.images.list(query)
+        if page.total > len(page.items):
+            page = await self.client.images.list(replace(query, limit=None))
+        return list(page.items)
+
+    async def upload(self, board_id: str | None, uploads: Sequence[Upload]) -> list[UploadResult]:
+        """Send one picture with its mark; see `Server.upload` for what it raises."""
+        if len(uploads) > CAPABILITIES.batch:
+            raise Bug(f"{len(uploads)} uploads in one call, but InvokeAI takes one")
+        return [await self._upload(board_id, upload) for upload in uploads]
+
+    async def download(self, item: Item, sink: BinaryIO) -> Download:
+        """Fetch an item's bytes into `sink` and check that they are whole.
+
+        Raises ItemMissing, or FileChanging while the server is still writing them.
+        """
+        return await self.client.images.download(item, sink)
+
+    async def complete(self, item: Item) -> bool:
+        """Tell whether an item's bytes are whole. Raises ItemMissing."""
+        return await self.client.images.complete(item)
+
+    async def delete_ghost(self, item: Item) -> None:
+        """Delete an item of a failed upload whose bytes never became whole.
+
+        Looks once more first: raises FileChanging, and deletes nothing, when they are.
+        """
+        if item.origin not in {UPLOADED, None}:
+            raise Bug(f"image {item.item_id} was made by the server: no upload left it behind")
+        try:
+            whole = await self.complete(item)
+        except ItemMissing:
+            return
+        if whole:
+            raise FileChanging(f"image {item.item_id} became whole, so it is not deleted")
+        [result] = await self.client.images.delete([item.item_id])
+        if result.fate is Fate.UNREACHABLE:
+            raise OutcomeUnknown(f"image {item.item_id}: {result.reason}")
+        if result.fate is Fate.REFUSED:
+            raise ServerRefused(f"image {item.item_id}: {result.reason}")
+
+    async def aclose(self) -> None:
+        """Let go of connections. Idempotent."""
+        await self.client.aclose()
+
+    async def _upload(self, board_id: str | None, upload: Upload) -> UploadResult:
+        try:
+            metadata = metadata_with_mark(embedded_metadata(upload.content), upload.mark)
+            picture = Picture(
+                upload.content,
+                upload.media_type,
+                upload.category,
+                metadata=metadata,
+                width=upload.width,
+                height=upload.height,
+            )
+            item = await self.client.images.send(board_id, picture)
+        except OutcomeUnknown as error:
+            return UploadResult(Outcome.UNKNOWN, error=error)
+        except (ServerRefused, PictureRefused) as error:
+            return UploadResult(Outcome.REFUSED, error=error)
+        return UploadResult(Outcome.STORED, item)
+
+    async def _suspects(self, board_id: str | None, items: Sequence[Item]) -> Sequence[str]:
+        """Return the names of the items that may carry a mark.
+
+        With accounts, a search over everything finds only what is our own, so the board is
+        searched instead, although that takes the server twice the time.
+        """
+        uploaded = [item for item in items if item.origin in {UPLOADED, None}]
+        if len(uploaded) <= FEW:
+            return [item.item_id for item in uploaded]
+        place: Place = board_id if self.client.transport.login.configured else EVERYWHERE
+        query = Query(place, search=PREFIX, origin=UPLOADED, intermediates=None)
+        found = set(await self.client.images.names(query))
+        return [
+            item.item_id
+            for item in uploaded
+            if item.item_id in found or (place is not EVERYWHERE and item.board_id != board_id)
+        ]
+
+    async def _mark(self, name: str) -> tuple[bool, Mark | None]:
+        """Read one mark; the first value tells whether the image is still there."""
+        try:
+            metadata: Mapping[str, object] | None = await self.client.images.metadata(name)
+        except ItemMissing:
+            return False, None
+        except ServerRefused as error:
+            if error.status != UNREADABLE:
+                raise _account_error(error) from error
+            return True, None
+        return True, parse_mark(metadata)
+
+    async def _confirm_empty(self, board_id: str | None) -> None:
+        """See the board before believing that it is empty."""
+        board = await self.board(board_id)
+        if board_id is None and (board.images or board.assets):
+            raise ServerFault(
+                f"server {self.name} lists nothing in Uncategorized but counts "
+                f"{board.images} images and {board.assets} assets there; versions before 5.13 "
+                "cannot list it"
+            )
+
+
+def _account_error(error: ServerRefused) -> BoardsyncError:
+    """Turn a refusal of a whole board into what a person has to settle."""
+    if error.status == 403:
+        return NotAuthorised(f"{error}. This account may not see this")
+    return error

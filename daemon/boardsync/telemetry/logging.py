@@ -1,0 +1,148 @@
+"""The log: one form for our own messages and those of libraries, and never a secret in it.
+
+Our modules write with `structlog.get_logger(__name__)`; libraries use the standard library's
+logging. Both end in one handler, which makes every value printable, takes secrets out, and
+writes lines for people or JSON lines for machines.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from typing import TextIO
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from boardsync.telemetry.redaction import HIDDEN, clean, is_telling
+from boardsync.telemetry.rendering import readable, readable_text
+
+_AT_LEAST = {
+    # One line for each request, and several for each event and each run of a job: what these
+    # libraries find worth an INFO (watchdog: a DEBUG) is noise in a daemon that works.
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "apscheduler": logging.WARNING,
+    "watchdog": logging.INFO,
+    "PIL": logging.INFO,
+}
+_MULTILINE = ("exception", "stack")
+
+
+class _Handler(logging.StreamHandler[TextIO]):
+    """Ours, so that a second `configure` replaces it and leaves other handlers alone."""
+
+
+def configure(level: str, format: str, stream: TextIO | None = None) -> None:  # noqa: A002
+    """Set up the log of this process. Calling it again replaces the set-up.
+
+    level: debug, info, warning or error. format: console, json, or auto, which is console on a
+    terminal and json otherwise. stream: by default standard error.
+    """
+    stream = sys.stderr if stream is None else stream
+    if isinstance(stream, io.TextIOWrapper):
+        # A terminal without UTF-8 must not turn a message into an error.
+        stream.reconfigure(errors="backslashreplace")
+    _configure_structlog()
+    handler = _Handler(stream)
+    handler.setFormatter(_formatter(format, stream))
+    root = logging.getLogger()
+    for old in [known for known in root.handlers if isinstance(known, _Handler)]:
+        root.removeHandler(old)
+    root.addHandler(handler)
+    number = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(number)
+    for library, least in _AT_LEAST.items():
+        logging.getLogger(library).setLevel(max(number, least))
+
+
+@contextmanager
+def about(
+    *,
+    mirror: str | None = None,
+    run: int | str | None = None,
+    path: bytes | None = None,
+    item: str | None = None,
+) -> Iterator[None]:
+    """Name what the block deals with in every message inside it, libraries' ones included.
+
+    It follows the task (context variables), not the thread. What is None stays as it was.
+    """
+    subjects = {"mirror": mirror, "run": run, "path": path, "item": item}
+    given = {key: value for key, value in subjects.items() if value is not None}
+    with structlog.contextvars.bound_contextvars(**given):
+        yield
+
+
+def fit_to_write(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Make every value of a message printable and free of secrets (a structlog processor)."""
+    return {key: _safe_text(key, value) for key, value in event.items()}
+
+
+def _configure_structlog() -> None:
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *_common(),
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.processors.StackInfoRenderer(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def _common() -> list[Processor]:
+    """What our messages and the libraries' get alike, in the context they were written in."""
+    return [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.add_logger_name,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+
+
+def _formatter(form: str, stream: TextIO) -> logging.Formatter:
+    terminal = stream.isatty()
+    for_people = form == "console" or (form == "auto" and terminal)
+    renderer: Processor = structlog.processors.JSONRenderer()
+    if for_people:
+        renderer = structlog.dev.ConsoleRenderer(
+            colors=terminal and not os.environ.get("NO_COLOR"),
+            # The richer ones print local variables, where secrets live.
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=_common(),
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            fit_to_write,
+            renderer,
+        ],
+    )
+
+
+def _safe_text(key: str, value: object) -> object:
+    """Return a value of a message, or of a mapping in it, as it may be written."""
+    if is_telling(key):
+        return HIDDEN
+    if key in _MULTILINE and isinstance(value, str):
+        return clean(readable_text(value, multiline=True))
+    return _safe(readable(value))
+
+
+def _safe(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, MutableMapping):
+        return {clean(key): _safe_text(key, part) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_safe(part) for part in value]
+    return value

@@ -1,0 +1,446 @@
+"""The watcher, on the real kernel: hints come, and come again after whatever happened."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from local.inbox import Inbox, wait_until
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter
+from watchdog.observers.inotify_c import InotifyFD
+
+from boardsync.local.ignore import Rules
+from boardsync.local.watch import Hint, Rescan, Watcher
+
+Make = Callable[..., Watcher]
+
+
+@pytest.fixture
+def inbox() -> Inbox:
+    return Inbox()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def make(inbox: Inbox) -> Iterator[Make]:
+    made: list[Watcher] = []
+
+    def make_watcher(root: Path, **options: object) -> Watcher:
+        watcher = Watcher(root, inbox.receive, mode="native", **options)  # type: ignore[arg-type]
+        made.append(watcher)
+        watcher.start()
+        return watcher
+
+    before = set(threading.enumerate())
+    yield make_watcher
+    for watcher in made:
+        watcher.stop()
+    wait_until(lambda: set(threading.enumerate()) <= before)
+
+
+def threads_of(kind: type[threading.Thread]) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if isinstance(thread, kind)]
+
+
+def test_a_written_file_is_hinted_at_as_closed(root: Path, inbox: Inbox, make: Make) -> None:
+    make(root)
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+def test_a_file_that_is_still_open_is_not_closed(root: Path, inbox: Inbox, make: Make) -> None:
+    make(root)
+    with open(root / "slow.png", "wb") as stream:
+        stream.write(b"half")
+        stream.flush()
+        inbox.wait_for_path(b"slow.png")
+        assert b"slow.png" not in inbox.closed
+    inbox.wait_for_closed(b"slow.png")
+
+
+def test_reading_a_file_gives_no_hint(root: Path, inbox: Inbox, make: Make) -> None:
+    (root / "old.png").write_bytes(b"picture")
+    make(root)
+    (root / "old.png").read_bytes()
+    (root / "new.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"new.png")
+    assert b"old.png" not in inbox.paths
+
+
+def test_a_rename_gives_a_hint_for_both_ends(root: Path, inbox: Inbox, make: Make) -> None:
+    (root / "a.png").write_bytes(b"picture")
+    make(root)
+    (root / "a.png").rename(root / "b.png")
+    inbox.wait_for_closed(b"b.png")
+    inbox.wait_for_path(b"a.png")
+
+
+def test_a_file_renamed_in_under_its_final_name_counts_as_closed(
+    root: Path, tmp_path: Path, inbox: Inbox, make: Make
+) -> None:
+    (tmp_path / "elsewhere.png").write_bytes(b"picture")
+    (root / "done.png.part").write_bytes(b"picture")
+    make(root)
+    (tmp_path / "elsewhere.png").rename(root / "outside.png")
+    (root / "done.png.part").rename(root / "done.png")
+    inbox.wait_for_closed(b"outside.png")
+    inbox.wait_for_closed(b"done.png")
+    assert b"done.png.part" not in inbox.paths
+
+
+def test_a_deleted_file_and_one_moved_out_are_hinted_at(
+    root: Path, tmp_path: Path, inbox: Inbox, make: Make
+) -> None:
+    for name in ("deleted.png", "moved.png"):
+        (root / name).write_bytes(b"picture")
+    make(root)
+    (root / "deleted.png").unlink()
+    (root / "moved.png").rename(tmp_path / "moved.png")
+    inbox.wait_for_path(b"deleted.png")
+    inbox.wait_for_path(b"moved.png")
+
+
+def test_a_file_deep_in_new_directories_is_under_a_hint(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    make(root)
+    (root / "x/y/z").mkdir(parents=True)
+    (root / "x/y/z/deep.png").write_bytes(b"picture")
+    inbox.wait_for_path(b"x/y/z/deep.png")
+    assert b"x" in inbox.paths
+    (root / "x/y/z/later.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"x/y/z/later.png")
+
+
+def test_a_directory_that_is_moved_in_is_one_hint_and_watched(
+    root: Path, tmp_path: Path, inbox: Inbox, make: Make
+) -> None:
+    (tmp_path / "set/deeper").mkdir(parents=True)
+    for number in range(20):
+        (tmp_path / f"set/{number}.png").write_bytes(b"picture")
+    make(root)
+    (tmp_path / "set").rename(root / "set")
+    inbox.wait_for_path(b"set")
+    (root / "set/deeper/new.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"set/deeper/new.png")
+    assert inbox.paths == {b"set", b"set/deeper/new.png"}
+
+
+def test_a_renamed_directory_is_a_hint_for_both_ends(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    (root / "old/deeper").mkdir(parents=True)
+    (root / "old/a.png").write_bytes(b"picture")
+    make(root)
+    (root / "old").rename(root / "new")
+    inbox.wait_for_path(b"new")
+    (root / "new/deeper/b.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"new/deeper/b.png")
+    assert inbox.paths == {b"old", b"new", b"new/deeper/b.png"}
+
+
+def test_what_the_rules_leave_alone_gives_no_hint(root: Path, inbox: Inbox, make: Make) -> None:
+    (root / ".cache").mkdir()
+    (root / "@eaDir/a.png").mkdir(parents=True)
+    make(root, rules=Rules(ignore=["drafts/"]))
+    (root / ".cache/x.png").write_bytes(b"picture")
+    (root / "@eaDir/a.png/thumb.jpg").write_bytes(b"picture")
+    (root / "drafts").mkdir()
+    (root / "drafts/x.png").write_bytes(b"picture")
+    (root / "notes.txt").write_bytes(b"text")
+    (root / ".boardsync-tmp-0011").write_bytes(b"half")
+    (root / "outputs").mkdir()
+    (root / "last.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"last.png")
+    assert inbox.paths == {b"last.png"}
+
+
+def test_a_directory_that_loses_its_ignored_name_is_watched(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    (root / ".staging/deeper").mkdir(parents=True)
+    make(root)
+    (root / ".staging").rename(root / "set")
+    inbox.wait_for_path(b"set")
+    (root / "set/deeper/a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"set/deeper/a.png")
+
+
+def test_changed_rules_ask_for_a_rescan(root: Path, inbox: Inbox, make: Make) -> None:
+    make(root)
+    (root / ".boardsyncignore").write_text("drafts/\n")
+    inbox.wait_for_rescan()
+    assert inbox.reasons[0] == "the rules in .boardsyncignore changed"
+
+
+def test_names_that_are_not_text_come_as_they_are(root: Path, inbox: Inbox, make: Make) -> None:
+    make(root)
+    name = b"\xff\n\xfe.png"
+    with open(os.path.join(os.fsencode(root), name), "wb") as stream:
+        stream.write(b"picture")
+    inbox.wait_for_closed(name)
+
+
+def test_a_folder_given_as_a_symlink_is_watched(
+    root: Path, tmp_path: Path, inbox: Inbox, make: Make
+) -> None:
+    (tmp_path / "link").symlink_to(root)
+    make(tmp_path / "link")
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+def test_a_healthy_watch_is_left_alone(root: Path, inbox: Inbox, make: Make) -> None:
+    watcher = make(root)
+    threads = set(threading.enumerate())
+    for _ in range(300):
+        watcher.check()
+    assert set(threading.enumerate()) == threads
+    assert inbox.reasons == []
+    assert watcher.stats() == {
+        "hints": 0,
+        "rescans": 0,
+        "failures": 0,
+        "restarts": 0,
+        "overflows": 0,
+        "limits": 0,
+        "stop_errors": 0,
+    }
+
+
+def test_a_folder_deleted_and_made_again_is_watched_again(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    watcher = make(root)
+    shutil.rmtree(root)
+    watcher.check()
+    assert watcher.watching == "away"
+    assert "missing" in inbox.reasons[0]
+    watcher.check()
+    assert len(inbox.reasons) == 1
+    root.mkdir()
+    watcher.check()
+    assert watcher.watching == "native"
+    assert inbox.reasons[1:] == ["watching began anew: the folder is there again"]
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+def test_a_folder_made_again_between_two_checks_is_watched_again(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    watcher = make(root)
+    shutil.rmtree(root)
+    root.mkdir()
+
+    def healed() -> bool:
+        watcher.check()
+        return bool(inbox.reasons)
+
+    wait_until(healed)
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+def test_a_folder_swapped_for_another_is_noticed(root: Path, inbox: Inbox, make: Make) -> None:
+    watcher = make(root)
+    root.rename(root.with_name("aside"))
+    root.mkdir()
+    watcher.check()
+    assert "another folder" in inbox.reasons[0]
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+def test_a_folder_that_is_missing_at_the_start_is_watched_when_it_comes(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    root.rmdir()
+    watcher = make(root)
+    assert watcher.watching == "away"
+    watcher.check()
+    assert inbox.reasons == []
+    root.mkdir()
+    watcher.check()
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+
+
+@pytest.mark.parametrize("kind", [InotifyEmitter, BaseObserver, InotifyFD])
+def test_a_dead_thread_is_replaced(
+    kind: type[threading.Thread], root: Path, inbox: Inbox, make: Make
+) -> None:
+    watcher = make(root)
+    (thread,) = threads_of(kind)
+    thread.stop()  # type: ignore[attr-defined]
+    wait_until(lambda: not thread.is_alive())
+    watcher.check()
+    assert inbox.reasons == ["watching began anew: a watching thread died"]
+    (root / "a.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"a.png")
+    watcher.check()
+    assert watcher.stats()["restarts"] == 1
+
+
+def test_inotify_that_dies_again_and_again_gives_way_to_polling_for_a_while(
+    root: Path, make: Make
+) -> None:
+    watcher = make(root, poll_interval=0.05)
+    for _ in range(5):
+        assert watcher.watching == "native"
+        (thread,) = threads_of(InotifyEmitter)
+        thread.stop()  # type: ignore[attr-defined]
+        wait_until(lambda: not thread.is_alive())  # noqa: B023
+        watcher.check()
+    assert watcher.watching == "polling"
+    assert watcher.remark is not None
+    for _ in range(100):
+        watcher.check()
+    assert watcher.watching == "native"
+    assert watcher.remark is None
+
+
+def test_a_receiver_that_fails_stops_nothing_and_is_owed_a_rescan(
+    root: Path, inbox: Inbox
+) -> None:
+    failing = threading.Event()
+    failing.set()
+
+    def receive(message: Hint | Rescan) -> None:
+        if failing.is_set():
+            raise RuntimeError("the loop is closed")
+        inbox.receive(message)
+
+    watcher = Watcher(root, receive, mode="native")
+    watcher.start()
+    try:
+        (root / "lost.png").write_bytes(b"picture")
+        wait_until(lambda: watcher.stats()["failures"] > 0)
+        watcher.check()
+        failing.clear()
+        watcher.check()
+        assert "could not be handed over" in inbox.reasons[0]
+        (root / "a.png").write_bytes(b"picture")
+        inbox.wait_for_closed(b"a.png")
+    finally:
+        watcher.stop()
+
+
+def overflow_the_queue(directory: Path) -> None:
+    """Rename faster than the kernel's queue is read: it is not read at all meanwhile.
+
+    A call through PyDLL keeps the interpreter's lock, and with a long switch interval nobody
+    else gets it between two calls.
+    """
+    rename = ctypes.PyDLL(None).rename
+    one, other = os.fsencode(directory / "one.png"), os.fsencode(directory / "other.png")
+    Path(directory / "one.png").write_bytes(b"picture")
+    with open("/proc/sys/fs/inotify/max_queued_events") as stream:
+        rounds = int(stream.read()) // 4 + 100
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60)
+    try:
+        for _ in range(rounds):
+            rename(one, other)
+            rename(other, one)
+    finally:
+        sys.setswitchinterval(interval)
+
+
+def test_an_overflow_of_the_kernels_queue_is_counted_and_asks_for_a_rescan(
+    root: Path, inbox: Inbox, make: Make
+) -> None:
+    (root / "sub").mkdir()
+    watcher = make(root)
+    overflow_the_queue(root)
+    inbox.wait_for_rescan()
+    assert watcher.stats()["overflows"] == 1
+    assert "overflowed" in inbox.reasons[0]
+    (root / "sub/after.png").write_bytes(b"picture")
+    inbox.wait_for_closed(b"sub/after.png")
+
+
+def test_two_thousand_directories_are_watched(root: Path, inbox: Inbox, make: Make) -> None:
+    for number in range(2000):
+        (root / f"set {number // 50}/board {number}").mkdir(parents=True)
+    make(root)
+    for number in range(0, 2000, 97):
+        (root / f"set {number // 50}/board {number}/a.png").write_bytes(b"picture")
+    for number in range(0, 2000, 97):
+        inbox.wait_for_closed(b"set %d/board %d/a.png" % (number // 50, number))
+
+
+def test_directories_moved_out_and_made_anew_do_not_disturb(
+    root: Path, tmp_path: Path, inbox: Inbox, make: Make
+) -> None:
+    (root / "set").mkdir()
+    watcher = make(root)
+    for number in range(4):
+        (root / "set").rename(tmp_path / f"set-{number}")
+        (root / "set").mkdir()
+    (root / "set/a.png").write_bytes(b"picture")
+    inbox.wait_for_path(b"set/a.png")
+    watcher.stop()
+    assert watcher.watching == "stopped"
+
+
+LIMITED = """
+import os, pathlib, sys
+sys.path.insert(0, os.path.dirname(os.path.dirname(sys.argv[1])))
+from local.inbox import Inbox, wait_until
+from boardsync.local.watch import Watcher
+
+root = pathlib.Path(sys.argv[2])
+limit = pathlib.Path("/proc/sys/user/max_inotify_watches")
+limit.write_text("10")
+inbox = Inbox()
+watcher = Watcher(root, inbox.receive, mode="native", poll_interval=0.02)
+watcher.start()
+assert watcher.watching == "native", watcher.remark
+for number in range(20):
+    (root / f"set {number}").mkdir()
+
+def limited():
+    watcher.check()
+    return watcher.watching == "polling"
+
+wait_until(limited)
+assert "fs.inotify.max_user_watches" in watcher.remark, watcher.remark
+assert "fs.inotify.max_user_watches" in inbox.reasons[-1], inbox.reasons
+assert watcher.stats()["limits"] == 1, watcher.stats()
+(root / "set 19/a.png").write_bytes(b"picture")
+inbox.wait_for_path(b"set 19/a.png")
+watcher.stop()
+
+fresh = Watcher(root, inbox.receive, mode="native", poll_interval=0.02)
+fresh.start()
+assert fresh.watching == "polling"
+assert fresh.stats()["limits"] == 1
+fresh.stop()
+print("fell back")
+"""
+
+
+def test_beyond_the_limit_on_watches_the_folder_is_polled(root: Path) -> None:
+    """In a user namespace of its own, where the limit can be lowered without harm to others."""
+    unshare = shutil.which("unshare")
+    command = [unshare or "", "--user", "--map-root-user"]
+    if unshare is None or subprocess.run([*command, "true"], capture_output=True).returncode:
+        pytest.skip("user namespaces are not permitted here")
+    script = [sys.executable, "-c", LIMITED, __file__, str(root)]
+    result = subprocess.run([*command, *script], capture_output=True, text=True, timeout=60)
+    assert "fell back" in result.stdout, result.stderr
