@@ -131,8 +131,8 @@ def test_names_and_ids_are_each_mirrors_own(tmp_path: Path) -> None:
     assert found == [
         "mirrors[1].name: mirrors[0] is called 'a', too; expected a name of its own",
         (
-            "mirrors[2].id: mirrors[0] has the id 'a', which differs only in case; expected an id of "
-            "its own"
+            "mirrors[2].id: mirrors[0] has the id 'a', which differs only in case; expected an id "
+            "of its own"
         ),
         "mirrors[3].id: mirrors[0] has the id 'a', too; expected an id of its own",
     ]

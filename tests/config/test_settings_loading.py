@@ -46,8 +46,8 @@ HUNTER = "hunter-2-secret"
         (
             "schedule: {drain: 2 parsecs}",
             (
-                "1:19: schedule.drain: '2 parsecs' is not a duration; expected a duration such as 2 s, "
-                "15 min, 1 h or 1 d"
+                "1:19: schedule.drain: '2 parsecs' is not a duration; expected a duration such as "
+                "2 s, 15 min, 1 h or 1 d"
             ),
         ),
         ("log: [1]", "1:6: log: found a list; expected a section"),
@@ -66,8 +66,8 @@ HUNTER = "hunter-2-secret"
         (
             "servers: {a: {kind: directory}}",
             (
-                "1:14: servers.a.path: missing; expected a path (from the root, from ~, or from the "
-                "settings file)"
+                "1:14: servers.a.path: missing; expected a path (from the root, from ~, or from "
+                "the settings file)"
             ),
         ),
         ("servers: {a: 3}", "1:14: servers.a: found 3; expected a section"),
@@ -90,8 +90,8 @@ HUNTER = "hunter-2-secret"
         (
             "log:\n\tlevel: info",
             (
-                "2:1: settings: not YAML: found character '\\t' that cannot start any token; expected "
-                "spaces where there is a tab"
+                "2:1: settings: not YAML: found character '\\t' that cannot start any token; "
+                "expected spaces where there is a tab"
             ),
         ),
         ("log: !!int x", "1:6: log: the value does not fit its tag; expected one without a tag"),

@@ -116,7 +116,7 @@ def test_quantities_paths_and_moments_are_read(tmp_path: Path) -> None:
 
 def test_a_day_begins_at_midnight_of_this_machine(tmp_path: Path) -> None:
     settings = loaded(tmp_path, SERVER + mirror_with("pull: {since: 2026-01-31}")).settings
-    assert settings.mirrors[0].pull.since == datetime(2026, 1, 31).astimezone()  # noqa: DTZ001
+    assert settings.mirrors[0].pull.since == datetime(2026, 1, 31).astimezone()
 
 
 def test_a_board_may_be_called_like_a_date(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -13,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from local.inbox import Inbox, wait_until
+from local.places import in_namespace, unprivileged
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter
 from watchdog.observers.inotify_c import InotifyFD
 
 from boardsync.local.ignore import Rules
-from boardsync.local.watch import Hint, Rescan, Watcher
+from boardsync.local.watch import Hint, Rescan, Surroundings, Watcher
 
 Make = Callable[..., Watcher]
 
@@ -140,9 +140,7 @@ def test_a_directory_that_is_moved_in_is_one_hint_and_watched(
     assert inbox.paths == {b"set", b"set/deeper/new.png"}
 
 
-def test_a_renamed_directory_is_a_hint_for_both_ends(
-    root: Path, inbox: Inbox, make: Make
-) -> None:
+def test_a_renamed_directory_is_a_hint_for_both_ends(root: Path, inbox: Inbox, make: Make) -> None:
     (root / "old/deeper").mkdir(parents=True)
     (root / "old/a.png").write_bytes(b"picture")
     make(root)
@@ -219,6 +217,7 @@ def test_a_healthy_watch_is_left_alone(root: Path, inbox: Inbox, make: Make) -> 
         "overflows": 0,
         "limits": 0,
         "stop_errors": 0,
+        "polls": 0,
     }
 
 
@@ -314,9 +313,7 @@ def test_inotify_that_dies_again_and_again_gives_way_to_polling_for_a_while(
     assert watcher.remark is None
 
 
-def test_a_receiver_that_fails_stops_nothing_and_is_owed_a_rescan(
-    root: Path, inbox: Inbox
-) -> None:
+def test_a_receiver_that_fails_stops_nothing_and_is_owed_a_rescan(root: Path, inbox: Inbox) -> None:
     failing = threading.Event()
     failing.set()
 
@@ -341,22 +338,21 @@ def test_a_receiver_that_fails_stops_nothing_and_is_owed_a_rescan(
 
 
 def overflow_the_queue(directory: Path) -> None:
-    """Rename faster than the kernel's queue is read: it is not read at all meanwhile.
+    """Change more than the kernel's queue holds, while nobody can read it.
 
-    A call through PyDLL keeps the interpreter's lock, and with a long switch interval nobody
-    else gets it between two calls.
+    A call through PyDLL keeps the interpreter's lock, and with a long switch interval no other
+    thread gets it between two calls.
     """
-    rename = ctypes.PyDLL(None).rename
-    one, other = os.fsencode(directory / "one.png"), os.fsencode(directory / "other.png")
-    Path(directory / "one.png").write_bytes(b"picture")
+    libc = ctypes.PyDLL(None)
+    path = os.fsencode(directory / "burst.png")
     with open("/proc/sys/fs/inotify/max_queued_events") as stream:
-        rounds = int(stream.read()) // 4 + 100
+        rounds = int(stream.read()) // 3 + 100
     interval = sys.getswitchinterval()
     sys.setswitchinterval(60)
     try:
         for _ in range(rounds):
-            rename(one, other)
-            rename(other, one)
+            libc.close(libc.creat(path, 0o600))
+            libc.unlink(path)
     finally:
         sys.setswitchinterval(interval)
 
@@ -399,48 +395,152 @@ def test_directories_moved_out_and_made_anew_do_not_disturb(
 
 
 LIMITED = """
-import os, pathlib, sys
-sys.path.insert(0, os.path.dirname(os.path.dirname(sys.argv[1])))
+import sys, threading
+from pathlib import Path
 from local.inbox import Inbox, wait_until
-from boardsync.local.watch import Watcher
+from local.places import in_namespace, unprivileged
+from boardsync.local.watch import Surroundings, Watcher
 
-root = pathlib.Path(sys.argv[2])
-limit = pathlib.Path("/proc/sys/user/max_inotify_watches")
-limit.write_text("10")
-inbox = Inbox()
-watcher = Watcher(root, inbox.receive, mode="native", poll_interval=0.02)
+root = Path(sys.argv[1])
+watches = Path("/proc/sys/user/max_inotify_watches")
+watches.write_text("10")
+inbox, answers = Inbox(), ["low"]
+watcher = Watcher(root, inbox.receive, mode="native", poll_interval=0.02,
+                  surroundings=Surroundings(limits=lambda: tuple(answers)))
 watcher.start()
 assert watcher.watching == "native", watcher.remark
 for number in range(20):
     (root / f"set {number}").mkdir()
 
-def limited():
+def polled():
     watcher.check()
     return watcher.watching == "polling"
 
-wait_until(limited)
+wait_until(polled)
 assert "fs.inotify.max_user_watches" in watcher.remark, watcher.remark
 assert "fs.inotify.max_user_watches" in inbox.reasons[-1], inbox.reasons
 assert watcher.stats()["limits"] == 1, watcher.stats()
 (root / "set 19/a.png").write_bytes(b"picture")
 inbox.wait_for_path(b"set 19/a.png")
+
+watches.write_text("1000")
+answers[0] = "high"
+watcher.check()
+assert watcher.watching == "native" and watcher.remark is None
+assert inbox.reasons[-1] == "watching began anew: the limits of inotify were changed"
+(root / "set 19/b.png").write_bytes(b"picture")
+inbox.wait_for_closed(b"set 19/b.png")
 watcher.stop()
 
-fresh = Watcher(root, inbox.receive, mode="native", poll_interval=0.02)
-fresh.start()
-assert fresh.watching == "polling"
-assert fresh.stats()["limits"] == 1
-fresh.stop()
-print("fell back")
+watches.write_text("10")
+watcher.start()
+assert watcher.watching == "polling"
+watcher.stop()
+
+Path("/proc/sys/user/max_inotify_instances").write_text("0")
+watcher.start()
+assert watcher.watching == "polling"
+assert "fs.inotify.max_user_instances" in watcher.remark, watcher.remark
+watcher.stop()
+assert threading.active_count() == 1, threading.enumerate()
 """
 
 
-def test_beyond_the_limit_on_watches_the_folder_is_polled(root: Path) -> None:
-    """In a user namespace of its own, where the limit can be lowered without harm to others."""
-    unshare = shutil.which("unshare")
-    command = [unshare or "", "--user", "--map-root-user"]
-    if unshare is None or subprocess.run([*command, "true"], capture_output=True).returncode:
-        pytest.skip("user namespaces are not permitted here")
-    script = [sys.executable, "-c", LIMITED, __file__, str(root)]
-    result = subprocess.run([*command, *script], capture_output=True, text=True, timeout=60)
-    assert "fell back" in result.stdout, result.stderr
+def test_beyond_the_limits_of_inotify_the_folder_is_polled_until_they_are_raised(
+    root: Path,
+) -> None:
+    in_namespace(LIMITED, str(root))
+
+
+UNMOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from local.inbox import Inbox, wait_until
+from local.places import in_namespace, unprivileged
+from boardsync.local.watch import Watcher
+
+def mount(path):
+    subprocess.run(["mount", "-t", "tmpfs", "none", path], check=True)
+
+def unmount(path):
+    subprocess.run(["umount", path], check=True)
+
+root = Path(sys.argv[1])
+(root / "disk").mkdir()
+mount(root / "disk")
+inbox = Inbox()
+watcher = Watcher(root, inbox.receive, mode="native")
+watcher.start()
+unmount(root / "disk")
+mount(root / "disk")
+
+def healed():
+    watcher.check()
+    return bool(inbox.reasons)
+
+wait_until(healed)
+assert inbox.reasons == ["watching began anew: a filesystem in the folder was unmounted"]
+(root / "disk/a.png").write_bytes(b"picture")
+inbox.wait_for_closed(b"disk/a.png")
+
+inbox.clear()
+mount(root)
+watcher.check()
+assert "another folder" in inbox.reasons[0], inbox.reasons
+unmount(root)
+watcher.check()
+assert "another folder" in inbox.reasons[1], inbox.reasons
+(root / "b.png").write_bytes(b"picture")
+inbox.wait_for_closed(b"b.png")
+watcher.stop()
+"""
+
+
+def test_an_unmounted_and_remounted_disk_is_watched_again(root: Path) -> None:
+    in_namespace(UNMOUNTED, str(root), mounts=True)
+
+
+def test_network_filesystems_are_polled_in_auto_mode(root: Path, inbox: Inbox) -> None:
+    surroundings = Surroundings(mount_kind=lambda path: "nfs4")
+    watcher = Watcher(root, inbox.receive, poll_interval=0.02, surroundings=surroundings)
+    watcher.start()
+    try:
+        assert watcher.watching == "polling"
+        assert watcher.remark is not None
+        assert "nfs4" in watcher.remark
+        (root / "a.png").write_bytes(b"picture")
+        inbox.wait_for_path(b"a.png")
+        assert inbox.closed == set()
+    finally:
+        watcher.stop()
+
+
+def test_local_filesystems_are_watched_in_auto_mode(root: Path, inbox: Inbox) -> None:
+    surroundings = Surroundings(mount_kind=lambda path: "ext4")
+    watcher = Watcher(root, inbox.receive, surroundings=surroundings)
+    watcher.start()
+    try:
+        assert watcher.watching == "native"
+    finally:
+        watcher.stop()
+    assert watcher.watching == "stopped"
+    watcher.check()
+    assert watcher.watching == "stopped"
+
+
+def test_a_directory_that_may_not_be_read_does_not_keep_others_from_being_watched(
+    shared: Path, inbox: Inbox
+) -> None:
+    for name in ("shut 1", "shut 2", "open"):
+        (shared / name).mkdir(mode=0o755 if name == "open" else 0)
+    shared.chmod(0o777)
+    watcher = Watcher(shared, inbox.receive, mode="native")
+    with unprivileged():
+        watcher.start()
+    try:
+        (shared / "open/a.png").write_bytes(b"picture")
+        inbox.wait_for_closed(b"open/a.png")
+        watcher.check()
+        assert inbox.reasons == []
+    finally:
+        watcher.stop()

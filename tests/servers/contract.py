@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from io import BytesIO
+from uuid import uuid4
 
 import pytest
 
@@ -75,6 +76,13 @@ def stored(result: UploadResult) -> Item:
 class ServerContract:
     """The behaviours. `board` is a fresh board, `server` the kind's server."""
 
+    mirror = MIRROR
+
+    @pytest.fixture(autouse=True)
+    def own_mirror(self) -> None:
+        """Give each test tokens of its own: a real server is shared by all of them."""
+        self.mirror = f"{MIRROR} {uuid4().hex}"
+
     @pytest.fixture
     def server(self, kind: Kind) -> Server:
         return kind.server
@@ -82,6 +90,9 @@ class ServerContract:
     @pytest.fixture
     async def board(self, kind: Kind) -> Board:
         return await kind.server.create_board("contract board")
+
+    def upload_of(self, content: bytes, name: str = "picture.png", mirror: str = "") -> Upload:
+        return upload_of(content, name, mirror or self.mirror)
 
     async def send(self, server: Server, board: Board, *uploads: Upload) -> list[Item]:
         """Upload in batches as large as the kind takes, and return the stored items."""
@@ -147,7 +158,7 @@ class ServerContract:
     async def test_uploading_to_a_missing_board_says_so_and_stores_nothing(
         self, kind: Kind
     ) -> None:
-        upload = upload_of(picture())
+        upload = self.upload_of(picture())
         with pytest.raises(BoardMissing):
             await kind.server.upload(kind.missing_board, [upload])
         assert await kind.server.find(upload.mark.token) == []
@@ -228,14 +239,14 @@ class ServerContract:
     # Uploads and their marks
 
     async def test_an_upload_is_stored_and_listed(self, server: Server, board: Board) -> None:
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         assert item.board_id == board.board_id
         assert await self.ids(server, board) == {item.item_id}
 
     async def test_an_upload_answers_with_the_item_that_is_described(
         self, server: Server, board: Board
     ) -> None:
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         [seen] = await server.items(board.board_id, [item.item_id])
         assert (seen.item_id, seen.version, seen.board_id) == (
             item.item_id,
@@ -245,7 +256,7 @@ class ServerContract:
         assert (item.width, item.height) == SIZE
 
     async def test_a_batch_is_answered_in_order(self, server: Server, board: Board) -> None:
-        uploads = [upload_of(picture(n), f"{n}.png") for n in range(1, 6)]
+        uploads = [self.upload_of(picture(n), f"{n}.png") for n in range(1, 6)]
         items = await self.send(server, board, *uploads)
         marks = await server.marks(board.board_id, [item.item_id for item in items])
         assert [marks[item.item_id] for item in items] == [upload.mark for upload in uploads]
@@ -256,9 +267,9 @@ class ServerContract:
         if not kind.checks_pictures:
             pytest.skip("this kind takes any bytes")
         uploads = [
-            upload_of(picture(1), "one.png"),
-            upload_of(b"Dear diary, this is no picture.", "text.png"),
-            upload_of(picture(2), "two.png"),
+            self.upload_of(picture(1), "one.png"),
+            self.upload_of(b"Dear diary, this is no picture.", "text.png"),
+            self.upload_of(picture(2), "two.png"),
         ]
         results: list[UploadResult] = []
         size = kind.server.capabilities.batch
@@ -277,8 +288,8 @@ class ServerContract:
         items = await self.send(
             server,
             board,
-            upload_of(picture(1), "same.png"),
-            upload_of(picture(2), "same.png"),
+            self.upload_of(picture(1), "same.png"),
+            self.upload_of(picture(2), "same.png"),
         )
         assert await self.ids(server, board) == {item.item_id for item in items}
         assert len({item.item_id for item in items}) == 2
@@ -288,16 +299,18 @@ class ServerContract:
     ) -> None:
         if server.capabilities.names_kept:
             pytest.skip("names are ours")
-        first, second = await self.send(server, board, upload_of(picture()), upload_of(picture()))
+        first, second = await self.send(
+            server, board, self.upload_of(picture()), self.upload_of(picture())
+        )
         assert first.item_id != second.item_id
-        assert len(await server.find(upload_of(picture()).mark.token)) == 2
+        assert len(await server.find(self.upload_of(picture()).mark.token)) == 2
 
     async def test_one_picture_twice_is_one_item_where_names_are_kept(
         self, server: Server, board: Board
     ) -> None:
         if not server.capabilities.names_kept:
             pytest.skip("ids are the server's")
-        upload = upload_of(picture(), "same.png")
+        upload = self.upload_of(picture(), "same.png")
         [first] = await self.send(server, board, upload)
         [again] = await server.upload(board.board_id, [upload])
         assert (again.outcome, again.item) == (Outcome.EXISTED, first)
@@ -306,7 +319,10 @@ class ServerContract:
     async def test_one_picture_of_two_mirrors_is_two_items(
         self, server: Server, board: Board
     ) -> None:
-        ours, theirs = upload_of(picture()), upload_of(picture(), mirror="another")
+        ours, theirs = (
+            self.upload_of(picture()),
+            self.upload_of(picture(), mirror=f"{self.mirror} another"),
+        )
         first, second = await self.send(server, board, ours, theirs)
         marks = await server.marks(board.board_id, [first.item_id, second.item_id])
         assert (marks[first.item_id], marks[second.item_id]) == (ours.mark, theirs.mark)
@@ -330,7 +346,7 @@ class ServerContract:
     ) -> None:
         if not server.capabilities.names_kept:
             pytest.skip("ids are the server's")
-        upload = upload_of(picture(), name)
+        upload = self.upload_of(picture(), name)
         [item] = await self.send(server, board, upload)
         assert item.item_id == name
         assert await self.ids(server, board) == {name}
@@ -346,7 +362,7 @@ class ServerContract:
             hashlib.sha256(picture()).hexdigest(),
             "upright+srgb;png",
         )
-        [item] = await self.send(server, board, replace(upload_of(picture()), mark=mark))
+        [item] = await self.send(server, board, replace(self.upload_of(picture()), mark=mark))
         assert await server.marks(board.board_id, [item.item_id]) == {item.item_id: mark}
 
     async def test_anothers_item_has_no_mark(self, kind: Kind, board: Board) -> None:
@@ -356,13 +372,13 @@ class ServerContract:
     async def test_a_missing_item_has_no_entry_among_the_marks(
         self, kind: Kind, board: Board
     ) -> None:
-        [item] = await self.send(kind.server, board, upload_of(picture()))
+        [item] = await self.send(kind.server, board, self.upload_of(picture()))
         marks = await kind.server.marks(board.board_id, [kind.missing_item, item.item_id])
         assert set(marks) == {item.item_id}
         assert await kind.server.marks(board.board_id, []) == {}
 
     async def test_marks_of_many_items_are_read_at_once(self, kind: Kind, board: Board) -> None:
-        uploads = [upload_of(picture(n), f"{n}.png") for n in range(1, 21)]
+        uploads = [self.upload_of(picture(n), f"{n}.png") for n in range(1, 21)]
         items = await self.send(kind.server, board, *uploads)
         other = await kind.put(board.board_id, "other.png", picture(99))
         asked = [f"{n:04d}-{kind.missing_item}" for n in range(MANY)]
@@ -379,28 +395,31 @@ class ServerContract:
         self, server: Server, board: Board
     ) -> None:
         other = await server.create_board("another board")
-        upload = upload_of(picture(1), "wanted.png")
-        await self.send(server, board, upload_of(picture(2), "unwanted.png"))
+        upload = self.upload_of(picture(1), "wanted.png")
+        await self.send(server, board, self.upload_of(picture(2), "unwanted.png"))
         [item] = await self.send(server, other, upload)
         found = await server.find(upload.mark.token)
         assert [(hit.item_id, hit.board_id) for hit in found] == [(item.item_id, other.board_id)]
 
     async def test_an_unknown_token_finds_nothing(self, server: Server, board: Board) -> None:
-        await self.send(server, board, upload_of(picture(1)))
-        assert await server.find(upload_of(picture(2)).mark.token) == []
+        await self.send(server, board, self.upload_of(picture(1)))
+        assert await server.find(self.upload_of(picture(2)).mark.token) == []
 
     async def test_a_token_of_another_mirror_finds_nothing(
         self, server: Server, board: Board
     ) -> None:
-        await self.send(server, board, upload_of(picture()))
-        assert await server.find(upload_of(picture(), mirror="another").mark.token) == []
+        await self.send(server, board, self.upload_of(picture()))
+        assert (
+            await server.find(self.upload_of(picture(), mirror=f"{self.mirror} another").mark.token)
+            == []
+        )
 
     async def test_a_search_finds_what_a_board_holds(self, kind: Kind, board: Board) -> None:
         if not kind.searches:
             with pytest.raises(ServerRefused, match="search"):
                 await kind.server.matching(board.board_id, "term")
             return
-        upload = upload_of(picture())
+        upload = self.upload_of(picture())
         [item] = await self.send(kind.server, board, upload)
         assert await kind.server.matching(board.board_id, upload.mark.token) == {item.item_id}
         assert await kind.server.matching(board.board_id, "nothinglikethis") == set()
@@ -408,7 +427,7 @@ class ServerContract:
     # Downloads
 
     async def test_a_download_brings_the_whole_picture(self, server: Server, board: Board) -> None:
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         sink = BytesIO()
         download = await server.download(item, sink)
         content = sink.getvalue()
@@ -425,7 +444,7 @@ class ServerContract:
     ) -> None:
         if server.capabilities.reencodes:
             pytest.skip("this kind makes new bytes of a picture")
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         sink = BytesIO()
         await server.download(item, sink)
         assert sink.getvalue() == picture()
@@ -461,7 +480,7 @@ class ServerContract:
     # Whole or not
 
     async def test_a_stored_picture_is_complete(self, server: Server, board: Board) -> None:
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         assert await server.complete(item)
 
     async def test_asking_whether_a_missing_item_is_complete_says_so(
@@ -473,7 +492,7 @@ class ServerContract:
     async def test_a_whole_item_is_never_deleted_as_a_ghost(
         self, server: Server, board: Board
     ) -> None:
-        [item] = await self.send(server, board, upload_of(picture()))
+        [item] = await self.send(server, board, self.upload_of(picture()))
         with pytest.raises(FileChanging):
             await server.delete_ghost(item)
         assert await self.ids(server, board) == {item.item_id}
@@ -483,7 +502,10 @@ class ServerContract:
     ) -> None:
         if kind.ghost is None:
             pytest.skip("this kind cannot have ghosts")
-        keep, upload = upload_of(picture(1), "keep.png"), upload_of(picture(2), "ghost.png")
+        keep, upload = (
+            self.upload_of(picture(1), "keep.png"),
+            self.upload_of(picture(2), "ghost.png"),
+        )
         [kept] = await self.send(kind.server, board, keep)
         ghost = await kind.ghost(board.board_id, upload)
         assert not await kind.server.complete(ghost)

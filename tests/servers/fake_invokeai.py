@@ -70,7 +70,9 @@ def proxy_page(code: int) -> Fault:
 class FakeInvokeAI:
     """One fake server. Start it with `async with`, `start` and `stop`, or `in_thread`.
 
-    accounts: e-mails and passwords; with any, the server asks for a login.
+    accounts: e-mails and passwords; with any, the server asks for a login. maintenance:
+    files are being moved. torn_reads: how many reads of a new upload come too early.
+    requests, log, bodies: counts, heads and last bodies of what was asked, by route.
     reencode: False keeps PNGs as they come, which is quicker and otherwise alike.
     """
 
@@ -88,6 +90,7 @@ class FakeInvokeAI:
         self.store = FakeStore(clock_ms, reencode=reencode)
         self.requests: Counter[str] = Counter()
         self.log: deque[Request] = deque(maxlen=1000)
+        self.bodies: dict[str, bytes] = {}
         self.accounts = dict(accounts or {})
         self.maintenance = False
         self.torn_reads = 0
@@ -96,7 +99,7 @@ class FakeInvokeAI:
         self._tokens: set[str] = set()
         self._issued = 0
         self._faults: dict[str, deque[Fault]] = {}
-        self._routes = Routes(self)
+        self.routes = Routes(self)
         self._http = HttpServer(self._handle, port)
 
     @property
@@ -150,8 +153,9 @@ class FakeInvokeAI:
 
     async def _handle(self, request: Request) -> Response:
         self.log.append(replace(request, body=b""))
-        route, arguments = self._routes.find(request, self._prefix)
+        route, arguments = self.routes.find(request, self._prefix)
         self.requests[route] += 1
+        self.bodies[route] = request.body
         fault = self._fault(route)
         if fault is None:
             return self._answer(route, request, arguments)
@@ -174,7 +178,7 @@ class FakeInvokeAI:
             return refusal(401, "Missing authentication credentials")
         if self.maintenance and route in FILE_ROUTES:
             return refusal(409, "Image storage maintenance is active")
-        answer = self._routes.call(route, request, arguments)
+        answer = self.routes.call(route, request, arguments)
         if self.accounts and request.method != "GET" and answer.status < 400 and route != "login":
             answer = replace(answer, headers={**answer.headers, "x-refreshed-token": self._token()})
         return self._packed(route, request, answer)

@@ -109,19 +109,19 @@ class Routes:
         archived = request.param("include_archived") == "true"
         boards = [b for b in self._store.boards.values() if archived or not b.archived]
         boards.sort(key=lambda b: b.created_at, reverse=request.param("direction") == "DESC")
-        return json_response([self._board_record(board) for board in boards])
+        return json_response([self.board_record(board) for board in boards])
 
     def create_board(self, request: Request) -> Response:
         name = request.param("board_name")
         if name is None or len(name) > 300:
             return invalid("query.board_name", "String should have at most 300 characters", name)
-        return json_response(self._board_record(self._store.add_board(name)), 201)
+        return json_response(self.board_record(self._store.add_board(name)), 201)
 
     def board(self, request: Request, board_id: str) -> Response:
         if board_id in self._fake.hidden_boards:
             return refusal(403, "Not authorized to access this board")
         board = self._store.boards.get(board_id)
-        return NO_BOARD if board is None else json_response(self._board_record(board))
+        return NO_BOARD if board is None else json_response(self.board_record(board))
 
     def update_board(self, request: Request, board_id: str) -> Response:
         board, changes = self._store.boards.get(board_id), request.json()
@@ -136,12 +136,13 @@ class Routes:
         board.archived = bool(changes.get("archived", board.archived))
         board.visibility = str(changes.get("board_visibility", board.visibility))
         board.updated_at = self._store.now()[:-4]
-        return json_response(self._board_record(board), 201)
+        return json_response(self.board_record(board), 201)
 
     def delete_board(self, request: Request, board_id: str) -> Response:
         if board_id not in self._store.boards:
             return NO_BOARD
-        names = list(self._store.delete_board(board_id).names)
+        names = list(self._store.boards[board_id].names)
+        self._store.delete_board(board_id)
         with_images = request.param("include_images") == "true"
         if with_images:
             for name in names:
@@ -187,7 +188,7 @@ class Routes:
         if self._since(6, 14) and not 0 <= limit <= MOST:
             return invalid("query.limit", f"Input should be less than or equal to {MOST}", limit)
         found = self._store.find(request)
-        items = [self._record(image) for image in found[offset : offset + limit]]
+        items = [self.record(image) for image in found[offset : offset + limit]]
         page = {"items": items, "offset": offset, "limit": limit, "total": len(found)}
         return json_response(page)
 
@@ -204,11 +205,11 @@ class Routes:
         if self._since(6, 14) and len(names) > MOST:
             return invalid("body.image_names", f"List should have at most {MOST} items", names)
         found = [self._store.images[name] for name in names if name in self._store.images]
-        return json_response([self._record(image) for image in found])
+        return json_response([self.record(image) for image in found])
 
     def image(self, request: Request, name: str) -> Response:
         image = self._store.images.get(name)
-        return NO_IMAGE if image is None else json_response(self._record(image))
+        return NO_IMAGE if image is None else json_response(self.record(image))
 
     def metadata(self, request: Request, name: str) -> Response:
         image = self._store.images.get(name)
@@ -319,14 +320,13 @@ class Routes:
                 self._store.add_ghost(board_id).metadata = metadata
             return refusal(500, "Failed to create image")
         image.unwritten = self._fake.torn_reads
-        return json_response(
-            self._record(image), 201, location=f"api/v1/images/i/{image.name}/full"
-        )
+        return json_response(self.record(image), 201, location=f"api/v1/images/i/{image.name}/full")
 
     def _since(self, *release: int) -> bool:
         return self._fake.release >= release
 
-    def _board_record(self, board: FakeBoard) -> dict[str, object]:
+    def board_record(self, board: FakeBoard) -> dict[str, object]:
+        """Return a board as this version describes it."""
         images = [image for image in self._store.on_board(board.board_id) if not image.intermediate]
         outputs = [image for image in images if image.category == "general"]
         record: dict[str, object] = {
@@ -345,7 +345,8 @@ class Routes:
             record |= {"board_visibility": board.visibility, "owner_username": "System"}
         return record
 
-    def _record(self, image: FakeImage) -> dict[str, object]:
+    def record(self, image: FakeImage) -> dict[str, object]:
+        """Return an image as this version describes it."""
         subfolder = {"image_subfolder": ""} if self._since(6, 13) else {}
         return {
             "image_name": image.name,

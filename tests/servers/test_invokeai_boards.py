@@ -115,7 +115,7 @@ async def test_an_unknown_name_suggests_the_nearest(
 async def test_a_board_that_does_not_exist_is_missing(
     client: InvokeAIClient, board_id: str
 ) -> None:
-    with pytest.raises((BoardMissing, ServerFault)):
+    with pytest.raises(BoardMissing):
         await client.boards.show(board_id)
 
 

@@ -17,10 +17,10 @@ from boardsync.errors import (
     SettingsError,
 )
 from boardsync.servers.invokeai import InvokeAIClient
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.boards import Visibility
 from boardsync.servers.invokeai.images import Query
 from boardsync.servers.invokeai.places import EVERYWHERE
-from boardsync.servers.invokeai.transport import segment
 from servers.fake_http import Response
 from servers.fake_invokeai import (
     CUT,
@@ -314,7 +314,7 @@ async def test_a_picture_is_fetched_after_its_token_was_revoked(guarded: FakeInv
 
 async def test_a_wrong_password_needs_a_person_and_is_not_shown(guarded: FakeInvokeAI) -> None:
     async with guarded.client(email="ann@studio.lan", password="guess") as client:
-        with pytest.raises(NotAuthorised, match="ann@studio.lan") as caught:
+        with pytest.raises(NotAuthorised, match=r"ann@studio\.lan") as caught:
             await client.boards.list()
     assert "guess" not in str(caught.value)
     assert guarded.requests["boards"] == 0

@@ -27,7 +27,7 @@ DEMO = Path("demo")
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.argument("server", required=False, metavar="URL|DIRECTORY")
-@click.option("--board", help="Board, by name or id; made when missing. Default: the folder's name.")
+@click.option("--board", help="Board, by name or id, made when missing; else the folder's name.")
 @click.option(
     "--direction", type=click.Choice(["both", "push", "pull"]), default="both", show_default=True
 )

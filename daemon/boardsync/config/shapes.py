@@ -19,7 +19,6 @@ from pydantic.fields import FieldInfo
 from boardsync.config.quantities import Words
 from boardsync.config.secret import Secret
 
-
 KEY = "[key]"
 """The step by which pydantic says that not the value is wrong, but the key it stands under."""
 
@@ -140,12 +139,11 @@ def at(model: type[BaseModel], location: tuple[str | int, ...]) -> Shape:
     path: list[str | int] = []
     secret = False
     for step in location:
-        options = here.models
-        if len(options) > 1:
-            here = Type(next(option for option in options if kind_of(option) == step))
-            continue
         if step == KEY:
             here = unwrap(get_args(around.inner)[0])
+            continue
+        if len(here.models) > 1:
+            here = Type(next(option for option in here.models if kind_of(option) == step))
             continue
         path.append(step)
         around = here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from boardsync.config.model import (
@@ -47,14 +48,19 @@ class Assembly:
             await server.aclose()
 
 
-async def assemble(settings: Settings, state: State, clock: Clock | None = None) -> Assembly:
-    """Build what the settings describe. Talks to no server."""
+async def assemble(
+    settings: Settings,
+    state: State,
+    clock: Clock | None = None,
+    servers: Mapping[str, Server] | None = None,
+) -> Assembly:
+    """Build what the settings describe. Talks to no server.
+
+    servers: used instead of those that the settings describe, by name; for tests.
+    """
     built = Assembly(settings, state, clock or SystemClock())
     for name, server in settings.servers.items():
-        keys = [one.id for one in settings.mirrors if one.server == name]
-        with state.read() as connection:
-            used_before = places.any_listed(connection, keys)
-        built.servers[name] = make_server(name, server, used_before=used_before)
+        built.servers[name] = (servers or {}).get(name) or _server(settings, state, name, server)
         built.gates[name] = Gate(name, built.clock)
     for one in settings.mirrors:
         built.mirrors.append(await _mirror(built, one))
@@ -67,6 +73,13 @@ async def assemble(settings: Settings, state: State, clock: Clock | None = None)
             for mirror in mirrors:
                 built.workers[mirror.name] = Worker(mirror, carrier, settings.schedule)
     return built
+
+
+def _server(settings: Settings, state: State, name: str, server: ServerSettings) -> Server:
+    keys = [one.id for one in settings.mirrors if one.server == name]
+    with state.read() as connection:
+        used_before = places.any_listed(connection, keys)
+    return make_server(name, server, used_before=used_before)
 
 
 def make_server(

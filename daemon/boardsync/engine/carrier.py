@@ -6,7 +6,6 @@ One carrier for each server, so that a slow or dead one never holds up another's
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from typing import Any
@@ -92,33 +91,37 @@ class Carrier:
             return not cut
         return True
 
-    async def run(self) -> None:
-        """Carry out transfers as they fall due, until stopped."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to carry out transfers as they fall due; again, after a drain."""
+        self._stopping = False
+        return asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
             self._start_due()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._wake.wait(), self._seconds_to_next())
+            await self._clock.wait(self._wake, self._seconds_to_next())
 
     async def until_idle(self, mirrors: Collection[int], patience: float) -> None:
         """Wait until some mirrors have nothing left to carry, or nothing soon enough.
 
-        patience: seconds to wait for retries, counted anew after each finished transfer.
+        patience: seconds without any transfer getting through, after which we give up waiting.
         """
-        until = self._clock.monotonic() + patience
+        until, fewest = self._clock.monotonic() + patience, None
         while not self._stopping:
             self._done.clear()
             with self._state.read() as connection:
+                left = transfers.count(connection, mirrors)
                 due = transfers.next_due_ms(connection, mirrors)
             if due is None:
                 return
+            if fewest is None or left < fewest:
+                until, fewest = self._clock.monotonic() + patience, left
             busy = any(one.mirror in mirrors for one in self._under_way.values())
             wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds())
             if not busy and self._clock.monotonic() + wait > until:
                 return
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._done.wait(), max(0.05, min(wait, 1.0)))
-                until = max(until, self._clock.monotonic() + patience)
+            await self._clock.wait(self._done, max(0.05, min(wait, 1.0)))
 
     def _start_due(self) -> None:
         if self._gate.wait_seconds() > 0 or self._stopping:

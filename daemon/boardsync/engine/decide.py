@@ -60,7 +60,7 @@ def _file_actions(
             for subfolder, files in _by_subfolder(mirror.layout, batch).items():
                 board = boards.get(subfolder)
                 if board is None:
-                    _block(plan, "its board has not been seen yet", len(files))
+                    _block(plan, "their board was not seen whole yet", len(files))
                     continue
                 for case in cases.file_cases(
                     connection, mirror.number, mirror.key, board.id, files

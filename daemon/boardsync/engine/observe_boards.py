@@ -24,10 +24,11 @@ UNCATEGORIZED = "none"
 
 @dataclass(frozen=True, slots=True)
 class BoardSeen:
-    """What an observation of a board found."""
+    """What an observation of a board found. unread: items that could not be described yet."""
 
     changed: bool
     count: int | None = None
+    unread: int = 0
 
 
 async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> BoardRecord | None:
@@ -46,16 +47,20 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
         return await _bind(mirror, subfolder, None, "Uncategorized")
     found = await _oldest_named(mirror, name, at_first=bound is None)
     if found is None and bound is not None:
-        raise BoardMissing(
-            f"board {name!r} was deleted on server {mirror.server.name!r}: its pictures here are"
-            " kept and wait; make a board of that name again, or set another `board`"
-        )
+        raise _deleted(mirror, name)
     if found is not None:
         return await _bind(mirror, subfolder, found.board_id, found.name)
     if not (may_create and mirror.settings.create_board):
         return None
     made = await _create(mirror, name)
     return await _bind(mirror, subfolder, made.board_id, made.name, made_by_us=True)
+
+
+def _deleted(mirror: Mirror, name: str) -> BoardMissing:
+    return BoardMissing(
+        f"board {name!r} was deleted on server {mirror.server.name!r}: its pictures here are"
+        " kept and wait; make a board of that name again, or set another `board`"
+    )
 
 
 def board_name(mirror: Mirror, subfolder: bytes) -> str:
@@ -112,18 +117,18 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
     started = mirror.clock.monotonic()
     try:
         listing = await mirror.server.listing(board.server_id, board.listing_digest)
-    except BoardMissing:
+    except BoardMissing as error:
         moment = now_ms(mirror.clock)
         await mirror.state.write(lambda c: places.note_board_missing(c, board.id, moment))
-        raise
+        raise _deleted(mirror, board.name) from error
     seconds = mirror.clock.monotonic() - started
     changed = await _record_listing(mirror, board, listing)
-    whole = await read_unread(mirror, board)
-    digest = listing.digest if listing.complete and whole else None
+    unread = await read_unread(mirror, board)
+    digest = listing.digest if listing.complete and not unread else None
     moment = now_ms(mirror.clock)
     await mirror.state.write(lambda c: places.note_listing(c, board.id, digest, moment, seconds))
     count = None if listing.entries is None else len(listing.entries)
-    return BoardSeen(changed, count)
+    return BoardSeen(changed, count, unread)
 
 
 async def _record_listing(mirror: Mirror, board: BoardRecord, listing: Listing) -> bool:
@@ -147,32 +152,28 @@ def _write_listed(board: int, fresh: list[Entry], gone: list[str], c: Connection
     observations.forget_items(c, board, gone)
 
 
-async def read_unread(mirror: Mirror, board: BoardRecord) -> bool:
-    """Read descriptions and marks of items that were never read.
+async def read_unread(mirror: Mirror, board: BoardRecord) -> int:
+    """Read descriptions and marks of items that were never read; return how many resisted.
 
-    Until that is done no upload may start: one of them could be ours. Returns False when some
-    could not be read now; the next listing shows them again.
+    While any is unread no upload may start: it could be ours. What resists is asked for again
+    at the next listing, which is parsed whatever it says, and tells whether it is still there.
     """
-    whole = True
+    after, left = "", 0
     while True:
         with mirror.state.read() as connection:
-            unread = observations.unread_items(connection, board.id, READ_CHUNK)
+            unread = observations.unread_items(connection, board.id, READ_CHUNK, after)
         if not unread:
-            return whole
+            return left
+        after = unread[-1]
         items = await mirror.server.items(board.server_id, unread)
         marks = await mirror.server.marks(board.server_id, [one.item_id for one in items])
         described = [(one, _trusted(marks[one.item_id])) for one in items if one.item_id in marks]
-        seen = {one.item_id for one, _ in described}
-        vanished = [item_id for item_id in unread if item_id not in seen]
-        whole = whole and not vanished
-        await mirror.state.write(partial(_write_read, board.id, described, vanished))
+        left += len(unread) - len(described)
+        await mirror.state.write(partial(_write_read, board.id, described))
 
 
-def _write_read(
-    board: int, described: list[tuple[Item, Mark | None]], vanished: list[str], c: Connection
-) -> None:
+def _write_read(board: int, described: list[tuple[Item, Mark | None]], c: Connection) -> None:
     observations.describe_items(c, board, described)
-    observations.forget_items(c, board, vanished)
 
 
 def _trusted(mark: Mark | None) -> Mark | None:

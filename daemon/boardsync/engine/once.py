@@ -62,32 +62,32 @@ async def once(
 
 
 async def _one(worker: Worker, patience: float) -> MirrorResult:
-    before = _newest_run(worker)
+    before = _totals(worker)
     await worker.hurry()
     done = await worker.pass_now(Look.everywhere("asked"))
     await worker.settle(patience)
     return _result(worker, done, before)
 
 
-def _newest_run(worker: Worker) -> int:
+def _totals(worker: Worker) -> dict[str, int]:
     with worker.mirror.state.read() as connection:
-        newest = runs.history(connection, worker.mirror.number, 1)
-    return newest[0].id if newest else 0
+        return runs.totals(connection, worker.mirror.number)
 
 
-def _result(worker: Worker, done: Pass, before: int) -> MirrorResult:
+def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
     mirror = worker.mirror
     with mirror.state.read() as connection:
-        mine = [r for r in runs.history(connection, mirror.number, 100) if r.id > before]
+        after = runs.totals(connection, mirror.number)
         tally = summary.tally(connection, mirror.number)
         left = transfers.waiting(connection, [mirror.number])
+    did = {name: after[name] - before[name] for name in after}
     troubles = (worker.last or done).troubles
     return MirrorResult(
         mirror=mirror.name,
-        uploaded=sum(r.uploaded for r in mine),
-        downloaded=sum(r.downloaded for r in mine),
-        linked=sum(r.linked for r in mine),
-        refused=sum(r.refused for r in mine),
+        uploaded=did["uploaded"],
+        downloaded=did["downloaded"],
+        linked=did["linked"],
+        refused=did["refused"],
         failed=sum(1 for t in left if t.error),
         left=len(left),
         settling=tally.settling,

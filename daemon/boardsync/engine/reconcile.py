@@ -22,7 +22,13 @@ from boardsync.engine.observe_files import (
     observe_folder,
     observe_paths,
 )
-from boardsync.errors import BoardMissing, BoardsyncError, FolderAway, ServerUnreachable
+from boardsync.errors import (
+    BoardMissing,
+    BoardsyncError,
+    FolderAway,
+    ServerFault,
+    ServerUnreachable,
+)
 from boardsync.formats import is_supported_file
 from boardsync.model import Action, ActionKind
 from boardsync.state import places
@@ -149,6 +155,13 @@ class Reconciler:
             done.troubles.append(error)
             return False
         done.listing_seconds += mirror.clock.monotonic() - started
+        if seen.unread:
+            done.troubles.append(
+                ServerFault(
+                    f"board {board.name!r}: {seen.unread} items cannot be described yet;"
+                    " uploads to it wait, since any of them could be ours"
+                )
+            )
         fresh = subfolder not in self._boards
         self._boards[subfolder] = board
         if mirror.settings.pull.search and (seen.changed or fresh):

@@ -42,7 +42,7 @@ async def carrying(assembly: Assembly) -> AsyncIterator[None]:
     """Run the carriers; at the end let what is under way finish, within the drain's deadline."""
     for mirror in assembly.mirrors:
         await sweep(mirror)
-    tasks = [asyncio.create_task(carrier.run()) for carrier in assembly.carriers.values()]
+    tasks = [carrier.start() for carrier in assembly.carriers.values()]
     try:
         yield
     finally:

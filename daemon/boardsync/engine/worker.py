@@ -6,7 +6,6 @@ Hints are merged until the worker looks: a burst of ten thousand events is one p
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 import structlog
 
@@ -77,8 +76,7 @@ class Worker:
         """Make passes until stopped."""
         with structlog.contextvars.bound_contextvars(mirror=self.mirror.name):
             while not self._stopping:
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._seconds_to_timer())
+                await self.mirror.clock.wait(self._wake, self._seconds_to_timer())
                 if self._look.paths and not self._look.folder:
                     await self.mirror.clock.sleep(GATHER_SECONDS)
                 self._wake.clear()

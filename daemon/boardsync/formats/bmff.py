@@ -35,7 +35,10 @@ def walk(content: memoryview) -> Extent:
 
 
 def _sizes(content: memoryview, properties: Box) -> list[tuple[int, int]]:
-    """All sizes told: the full picture's is larger than those of its tiles and thumbnails."""
+    """All sizes told: the full picture's is larger than those of its tiles and thumbnails.
+
+    HEVC pads pictures to whole blocks, so that it may exceed what is shown by a few pixels.
+    """
     return [
         (
             number(content[: leaf.end], leaf.start + 4, 4, "big", "the width"),

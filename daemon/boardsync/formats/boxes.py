@@ -45,7 +45,7 @@ def boxes(content: memoryview, start: int, end: int) -> Iterator[Box]:
         demand(inside, start + size, f"box {kind.decode('ascii')}")
         yield Box(kind, start + header, start + size)
         start += size
-    raise PictureRefused(f"refused: more than {_MOST} boxes")
+    raise PictureRefused(f"too complex: more than {_MOST} boxes")
 
 
 def _is_name(kind: bytes) -> bool:

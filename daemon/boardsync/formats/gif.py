@@ -53,6 +53,6 @@ def _skip_blocks(content: memoryview, position: int, left: int) -> tuple[int, in
         position += content[position] + 1
         left -= 1
         if left < 0:
-            raise PictureRefused(f"refused: more than {_MOST_BLOCKS} blocks")
+            raise PictureRefused(f"too complex: more than {_MOST_BLOCKS} blocks")
     demand(content, position + 1, "a chain of data blocks")
     return position + 1, left

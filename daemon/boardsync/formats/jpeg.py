@@ -40,9 +40,9 @@ def walk(content: memoryview) -> Extent:
             size = _frame_size(content, position)
         scans += marker == _SCAN
         if scans > MOST_SCANS:
-            raise PictureRefused(f"refused: more than {MOST_SCANS} scans")
+            raise PictureRefused(f"too complex: more than {MOST_SCANS} scans")
         position += _segment_length(content, position)
-    raise PictureRefused(f"refused: more than {_MOST_SEGMENTS} segments")
+    raise PictureRefused(f"too complex: more than {_MOST_SEGMENTS} segments")
 
 
 def _next_marker(content: memoryview, position: int) -> tuple[int, int]:

@@ -46,7 +46,7 @@ def _walk_codestream(content: memoryview, position: int) -> Extent:
         if marker == _SIZE:
             size = _size(content, position)
         position += _length(content, position, marker)
-    raise PictureRefused(f"refused: more than {_MOST_SEGMENTS} segments")
+    raise PictureRefused(f"too complex: more than {_MOST_SEGMENTS} segments")
 
 
 def _length(content: memoryview, position: int, marker: int) -> int:

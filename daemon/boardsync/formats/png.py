@@ -122,7 +122,7 @@ class PngStream:
         if self._kind == b"IEND" and not self._has_pixels:
             return "damaged: it ends without any pixels (no IDAT)"
         if self._chunks > _MOST_CHUNKS:
-            return f"refused: more than {_MOST_CHUNKS} chunks"
+            return f"too complex: more than {_MOST_CHUNKS} chunks"
         return None
 
     def _image_header(self, field: bytes) -> None:

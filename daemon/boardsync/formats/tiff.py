@@ -65,7 +65,7 @@ class _Reader:
     def spend(self, amount: int) -> None:
         self.budget -= amount
         if self.budget < 0:
-            raise PictureRefused(f"refused: more than {_MOST_VALUES} entries and strips")
+            raise PictureRefused(f"too complex: more than {_MOST_VALUES} entries and strips")
 
     def number(self, start: int, size: int) -> int:
         return number(self.content, start, size, self.layout.order, "a directory")

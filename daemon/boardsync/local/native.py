@@ -31,6 +31,7 @@ from watchdog.observers.inotify_c import (
     InotifyEvent,
     InotifyFD,
     Mask,
+    Watch,
     WatchCallback,
     WatchDescriptor,
 )
@@ -128,10 +129,9 @@ class NativeWatch:
             return "a watching thread died"
         return None
 
-    @property
-    def overflows(self) -> int:
-        """How often the kernel's queue overflowed."""
-        return self._inotify.overflows
+    def counts(self) -> dict[str, int]:
+        """Return how often the kernel's queue overflowed."""
+        return {"overflows": self._inotify.overflows}
 
 
 class _Handler(FileSystemEventHandler):
@@ -184,6 +184,16 @@ class _Inotify(InotifyFD):
         except OSError as error:
             self.limit = _LIMITS.get(error.errno or 0, self.limit)
             raise
+
+    def _get_or_create_watch(self, path: bytes, mask: Mask) -> Watch:
+        """Forget who asked for a watch before: it is always the one group of this folder.
+
+        Otherwise watchdog warns whenever a directory is met twice, as it is after quick moves,
+        and where warnings are errors that ends the thread.
+        """
+        watch = super()._get_or_create_watch(path, mask)
+        watch.callbacks.clear()
+        return watch
 
     def handle_event(self, event: InotifyEvent) -> None:
         """Let watchdog see to an event, and tell of lost ones once it watches again."""

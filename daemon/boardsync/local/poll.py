@@ -45,6 +45,7 @@ class Poller:
         self._rules = rules
         self._outbox = outbox
         self._interval = interval
+        self._polls = 0
         self._duration = 0.0
         self._rules_stamp = 0
         self._seen: dict[bytes, _Content] = {}
@@ -66,6 +67,10 @@ class Poller:
     def trouble(self) -> str | None:
         """Return in words why no hints can come, None when all is well."""
         return None if self._thread.is_alive() else "the polling thread died"
+
+    def counts(self) -> dict[str, int]:
+        """Return how many looks there were after the first."""
+        return {"polls": self._polls}
 
     def _run(self) -> None:
         while not self._stopped.wait(max(self._interval, self._duration * _SHARE)):
@@ -96,6 +101,7 @@ class Poller:
             else:
                 self._hint_directory(prefix, before)
         self._seen = after
+        self._polls += 1
         self._compare_rules()
         self._duration = time.monotonic() - started
 

@@ -53,6 +53,8 @@ def read_ignore_file(root: bytes) -> bytes:
     name = os.fsdecode(path)
     try:
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
+            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                raise SettingsError(f"{name}: not a regular file; mend or remove it")
             content = stream.read(_IGNORE_FILE_MAX + 1)
     except FileNotFoundError:
         return b""

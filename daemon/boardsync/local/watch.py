@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import structlog
@@ -22,7 +23,7 @@ from boardsync.local.native import LimitReached, NativeWatch, read_limits
 from boardsync.local.poll import Poller
 from boardsync.local.root import RootIdentity, in_words, open_root
 
-__all__ = ["Hint", "Mode", "Rescan", "Watcher", "mount_kind"]
+__all__ = ["Hint", "Mode", "Rescan", "Surroundings", "Watcher", "mount_kind"]
 
 log = structlog.get_logger(__name__)
 
@@ -33,6 +34,21 @@ _DEATHS = 5
 
 _HEALTHY = 100
 """So many checks without trouble make earlier deaths forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a watcher asks the system about itself, so that a test can answer instead.
+
+    mount_kind: the filesystem type under a folder. limits: whatever changes when a person
+    changes the limits of inotify.
+    """
+
+    mount_kind: Callable[[bytes], str] = mount_kind
+    limits: Callable[[], tuple[str, ...]] = read_limits
+
+
+SYSTEM = Surroundings()
 
 
 class Watcher:
@@ -55,12 +71,14 @@ class Watcher:
         rules: Rules | None = None,
         mode: Mode = "auto",
         poll_interval: float = 10.0,
+        surroundings: Surroundings = SYSTEM,
     ) -> None:
         self._root = os.fsencode(root)
         self._rules = Rules(pull_into=None) if rules is None else rules
         self._outbox = Outbox(hint, self._rules)
         self._mode = mode
         self._poll_interval = poll_interval
+        self._surroundings = surroundings
         self._lock = threading.Lock()
         self._running = False
         self._source: NativeWatch | Poller | None = None
@@ -68,7 +86,8 @@ class Watcher:
         self._limits: tuple[str, ...] | None = None
         self._deaths = 0
         self._healthy = 0
-        self._counts = {"restarts": 0, "overflows": 0, "limits": 0, "stop_errors": 0}
+        self._counts = dict.fromkeys(("restarts", "limits", "stop_errors"), 0)
+        self._past = {"overflows": 0, "polls": 0}
         self._remark: str | None = None
 
     @property
@@ -123,13 +142,13 @@ class Watcher:
 
     def stats(self) -> dict[str, int]:
         """Return counters since the watcher was made."""
+        return {**self._outbox.counts(), **self._counts, **self._source_counts()}
+
+    def _source_counts(self) -> dict[str, int]:
+        """Return what all sources counted, the one at work included."""
         source = self._source
-        now = source.overflows if isinstance(source, NativeWatch) else 0
-        return {
-            **self._outbox.counts(),
-            **self._counts,
-            "overflows": self._counts["overflows"] + now,
-        }
+        counts = source.counts() if source is not None else {}
+        return {name: past + counts.get(name, 0) for name, past in self._past.items()}
 
     def _trouble(self, identity: RootIdentity) -> str | None:
         """Return in words why watching must begin anew, None when it need not."""
@@ -142,7 +161,7 @@ class Watcher:
             self._deaths += 1
             self._healthy = 0
             return trouble
-        if self._limits is not None and self._limits != read_limits():
+        if self._limits is not None and self._limits != self._surroundings.limits():
             return "the limits of inotify were changed"
         self._healthy += 1
         if self._healthy < _HEALTHY:
@@ -172,7 +191,7 @@ class Watcher:
     def _reason_to_poll(self, root: bytes) -> str | None:
         if self._mode == "polling":
             return f"it is looked at every {self._poll_interval:g} s, as the settings say"
-        kind = mount_kind(root) if self._mode == "auto" else ""
+        kind = self._surroundings.mount_kind(root) if self._mode == "auto" else ""
         if is_remote(kind):
             return (
                 f"changes made elsewhere on {kind} are not told to this machine, so it is looked "
@@ -189,7 +208,7 @@ class Watcher:
             watch.start()
         except LimitReached as reached:
             self._counts["limits"] += 1
-            self._limits = read_limits()
+            self._limits = self._surroundings.limits()
             self._remark = (
                 f"the limit {reached.sysctl} is reached, so it is looked at every "
                 f"{self._poll_interval:g} s; raise the limit with sysctl, and it is watched again"
@@ -202,9 +221,8 @@ class Watcher:
         return watch
 
     def _close(self) -> None:
+        self._past = self._source_counts()
         source, self._source, self._identity = self._source, None, None
-        if isinstance(source, NativeWatch):
-            self._counts["overflows"] += source.overflows
         if source is None:
             return
         try:

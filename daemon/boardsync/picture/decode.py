@@ -14,7 +14,7 @@ from functools import cache
 from io import BytesIO
 from typing import Final
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from boardsync.errors import PictureRefused
 from boardsync.formats import (
@@ -114,6 +114,8 @@ def refusing(what: str) -> Iterator[None]:
         yield
     except PictureRefused:
         raise
+    except UnidentifiedImageError as error:  # its text names an address in memory
+        raise PictureRefused(f"{what}: its header is damaged or not supported") from error
     except Exception as error:
         reason = str(error) or "no reason was given"
         raise PictureRefused(f"{what}: {reason} ({type(error).__name__})") from error

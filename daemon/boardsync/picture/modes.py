@@ -10,7 +10,7 @@ from PIL import Image
 PLAIN: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 """Modes that a PNG holds exactly, without loss and without asking."""
 
-_SEE_THROUGH: Final = frozenset({"PA", "La", "RGBa"})
+_SEE_THROUGH: Final = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
 _KEYED: Final = frozenset({"1", "L", "P", "RGB"})
 _DEEPEST: Final = 65_535
 
@@ -28,7 +28,7 @@ def plain(image: Image.Image) -> Image.Image:
         return _whole_numbers(image)
     if image.mode == "F":
         return _floats(image)
-    return image.convert("RGBA" if image.mode in _SEE_THROUGH else "RGB")
+    return image.convert(_SEE_THROUGH.get(image.mode, "RGB"))
 
 
 def with_alpha(image: Image.Image) -> Image.Image | None:

@@ -98,8 +98,8 @@ class _Draft:
         """Apply the orientation; EXIF goes, since it would tell it a second time."""
         if not decoded.tilted:
             return
-        if turn := _TURNS.get(decoded.orientation):
-            self.image = self.image.transpose(turn)
+        if decoded.orientation in _TURNS:
+            self.image = self.image.transpose(_TURNS[decoded.orientation])
         self.exif = None
         self.steps.add("upright")
 

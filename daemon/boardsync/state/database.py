@@ -39,7 +39,13 @@ class State:
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one consistent moment. Do not await the network in it."""
         with self._reader.connect() as connection:
-            yield connection
+            try:
+                yield connection
+            except BaseException:
+                # A traceback can keep a half-read cursor alive, and that cursor would pin the
+                # next user of a pooled connection to this moment. So it is not pooled again.
+                connection.invalidate()
+                raise
 
     async def write(self, work: Work[T]) -> T:
         """Run `work(connection)` in a transaction; return once it is durable."""

@@ -42,7 +42,7 @@ def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iter
     if below:
         under = and_(file.c.path >= below + b"/", file.c.path < below + b"0")
         query = query.where(or_(file.c.path == below, under))
-    return (row._tuple() for row in connection.execute(query).yield_per(2000))
+    return (row for row in connection.execute(query).yield_per(2000))
 
 
 def find_file(connection: Connection, mirror: int, path: bytes) -> FileRecord | None:
@@ -206,9 +206,14 @@ def forget_items(connection: Connection, board: int, item_ids: Sequence[str]) ->
         )
 
 
-def unread_items(connection: Connection, board: int, limit: int) -> list[str]:
-    """Return items that are listed but whose description and mark were not read yet."""
-    query = select(item.c.item_id).where(item.c.board == board, item.c.read.is_(False)).limit(limit)
+def unread_items(connection: Connection, board: int, limit: int, after: str = "") -> list[str]:
+    """Return items that are listed but whose description and mark were not read yet, by id."""
+    query = (
+        select(item.c.item_id)
+        .where(item.c.board == board, item.c.read.is_(False), item.c.item_id > after)
+        .order_by(item.c.item_id)
+        .limit(limit)
+    )
     return list(connection.execute(query).scalars())
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from boardsync.state.records import RunRecord
 from boardsync.state.rows import new_key, to_record
@@ -64,6 +64,13 @@ def find(connection: Connection, number: int) -> RunRecord | None:
     ).join(mirror)
     row = connection.execute(query.where(run.c.id == number)).first()
     return None if row is None else to_record(RunRecord, row)
+
+
+def totals(connection: Connection, mirror_number: int) -> dict[str, int]:
+    """Return the sums of all counts of a mirror's runs."""
+    query = select(*(func.coalesce(func.sum(run.c[name]), 0).label(name) for name in COUNTS))
+    row = connection.execute(query.where(run.c.mirror == mirror_number)).one()
+    return {name: int(value) for name, value in zip(COUNTS, row, strict=True)}
 
 
 def prune(connection: Connection, before_ms: int) -> int:

@@ -27,6 +27,7 @@ _AT_LEAST = {
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
     "apscheduler": logging.WARNING,
+    "uvicorn": logging.WARNING,
     "watchdog": logging.INFO,
     "PIL": logging.INFO,
 }

@@ -34,7 +34,9 @@ _TELLING = (
     "refresh_token",
     "session_token",
 )
-_IN_HEADER = re.compile(r"\b(Bearer|Basic) +[^\s'\",]+", re.IGNORECASE)
+_IN_HEADER = re.compile(
+    r"(\bBearer +|authorization['\"]?\s*[:=]\s*['\"]?\w+ +)[^\s'\",]{4,}", re.IGNORECASE
+)
 _IN_ADDRESS = re.compile(r"(://)[^\s/?#'\"]+@")
 
 
@@ -61,7 +63,7 @@ class Redactor:
                 text = text.replace(form, HIDDEN)
         if "@" in text:
             text = _IN_ADDRESS.sub(rf"\1{HIDDEN}@", text)
-        return _IN_HEADER.sub(rf"\1 {HIDDEN}", text)
+        return _IN_HEADER.sub(rf"\1{HIDDEN}", text)
 
 
 def is_telling(key: str) -> bool:

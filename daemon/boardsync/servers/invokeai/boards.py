@@ -15,8 +15,9 @@ from typing import Final
 
 from boardsync.errors import Ambiguous, BoardMissing, ServerFault, ServerRefused
 from boardsync.model import Board, Category
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.records import board_from, names_from
-from boardsync.servers.invokeai.transport import Call, Params, Transport, get, segment
+from boardsync.servers.invokeai.transport import Call, Params, Transport, get
 
 UNCATEGORIZED_WORD: Final = "none"
 """How the server's addresses, and people here, name the absence of a board."""
@@ -72,6 +73,8 @@ class Boards:
         """Describe a board by its id. Raises BoardMissing."""
         if board_id is None:
             return await self._uncategorized()
+        if not board_id or "/" in board_id:
+            raise self._missing(board_id)
         call = get(f"/boards/{segment(board_id)}", missing_ok=True)
         answer = await self._transport.call(call)
         if answer.says_missing:
@@ -150,13 +153,14 @@ class Boards:
         with_images: delete its images for good as well; otherwise they become
         uncategorized. Raises BoardMissing, ServerRefused for Uncategorized.
         """
-        path = f"/boards/{segment(_real(board_id, 'deleted'))}"
+        board_id = _real(board_id, "deleted")
         board = await self.show(board_id)
         params: Params = (("include_images", with_images),)
+        path = f"/boards/{segment(board_id)}"
         call = Call("DELETE", path, params, writes=True, missing_ok=True)
         answer = await self._transport.call(call)
         if answer.says_missing:
-            raise self._missing(str(board_id))
+            raise self._missing(board_id)
         await self._confirm_gone(board)
         fields = answer.json_object()
         return BoardDeleted(
@@ -195,11 +199,12 @@ class Boards:
         return total
 
     async def _patch(self, board_id: str | None, verb: str, changes: Mapping[str, object]) -> Board:
-        path = f"/boards/{segment(_real(board_id, verb))}"
+        board_id = _real(board_id, verb)
+        path = f"/boards/{segment(board_id)}"
         call = Call("PATCH", path, json=changes, writes=True, missing_ok=True)
         answer = await self._transport.call(call)
         if answer.says_missing:
-            raise self._missing(str(board_id))
+            raise self._missing(board_id)
         return board_from(answer.json_object())
 
     async def _with_visibility(self, board: Board, wanted: Visibility) -> BoardCreated:

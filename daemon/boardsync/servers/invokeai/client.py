@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import BinaryIO, Self
 
 from boardsync.model import Download, Item, ServerInfo
+from boardsync.servers.invokeai.address import Trust
 from boardsync.servers.invokeai.boards import Boards
 from boardsync.servers.invokeai.changes import (
     DELETE,
@@ -30,7 +32,7 @@ from boardsync.servers.invokeai.mark import metadata_text
 from boardsync.servers.invokeai.naming import resolve_image
 from boardsync.servers.invokeai.places import EVERYWHERE, Place
 from boardsync.servers.invokeai.probe import probe
-from boardsync.servers.invokeai.transport import Transport
+from boardsync.servers.invokeai.transport import REQUESTS_AT_ONCE, Limits, Transport
 from boardsync.servers.invokeai.upload import Picture, Uploader
 
 
@@ -121,6 +123,7 @@ class InvokeAIClient:
 
     name: how messages call this server. url: its address, path included, as a browser
     opens it. email, password: only for servers with accounts; others never get them.
+    ca_file: certificates to trust besides the system's. Raises SettingsError.
     """
 
     def __init__(
@@ -132,16 +135,18 @@ class InvokeAIClient:
         password: str | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 60.0,
-        requests_at_once: int = 8,
+        ca_file: str | PathLike[str] | None = None,
+        verify_tls: bool = True,
+        requests_at_once: int = REQUESTS_AT_ONCE,
     ) -> None:
+        limits = Limits(connect_timeout, read_timeout, requests_at_once)
         credentials = None if email is None or password is None else Credentials(email, password)
         self.transport = Transport(
             f"server {name}",
             url,
             credentials,
-            connect_timeout=connect_timeout,
-            read_timeout=read_timeout,
-            requests_at_once=requests_at_once,
+            limits=limits,
+            trust=Trust(ca_file, verify_tls),
         )
         self.boards = Boards(self.transport)
         self.images = Images(self.transport, self.boards)

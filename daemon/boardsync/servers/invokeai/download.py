@@ -15,8 +15,9 @@ from boardsync.formats import whole
 from boardsync.formats.png import PngStream
 from boardsync.formats.verdict import Verdict
 from boardsync.model import Download, Item
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.images import ImageReader
-from boardsync.servers.invokeai.transport import Body, Call, Transport, segment
+from boardsync.servers.invokeai.transport import Body, Call, Transport
 
 PNG: Final = "image/png"
 WEBP: Final = "image/webp"

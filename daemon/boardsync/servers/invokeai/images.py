@@ -12,11 +12,12 @@ from typing import Final
 
 from boardsync.errors import ItemMissing, ServerFault, ServerRefused
 from boardsync.model import Category, Item
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.batches import chunked, in_parallel
 from boardsync.servers.invokeai.features import Feature, Features
 from boardsync.servers.invokeai.places import EVERYWHERE, Place
 from boardsync.servers.invokeai.records import item_from, names_from
-from boardsync.servers.invokeai.transport import Call, Scalar, Transport, get, segment
+from boardsync.servers.invokeai.transport import Call, Scalar, Transport, get
 
 PAGE: Final = 500
 """Half of what a request may ask for since 6.14; its answer takes some 25 ms to make."""

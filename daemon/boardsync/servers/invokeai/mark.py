@@ -27,6 +27,7 @@ METADATA_BYTES: Final = 1024 * 1024
 DEEPEST: Final = 60
 LONGEST_NUMBER: Final = 300
 LONGEST_TEXT: Final = 200
+LONGEST_PATH: Final = 4096
 
 _TOKEN = re.compile(rf"{PREFIX}[0-9a-f]{{{LENGTH - len(PREFIX)}}}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -68,12 +69,15 @@ def parse_mark(metadata: object) -> Mark | None:
     mirror, recipe = fields.get("mirror"), fields.get("recipe")
     if not (_matches(_TOKEN, token) and _matches(_DIGEST, file) and _matches(_DIGEST, sent)):
         return None
-    if not (_is_name(mirror) and _is_name(recipe)):
+    if not (_is_text(mirror) and _is_text(recipe)):
         return None
-    return Mark(str(mirror), str(token), str(file), str(sent), str(recipe), VERSION)
+    name = fields.get("name")
+    known = name if isinstance(name, str) and _is_text(name, LONGEST_PATH) else None
+    return Mark(str(mirror), str(token), str(file), str(sent), str(recipe), VERSION, known)
 
 
 def _written(mark: Mark) -> Mapping[str, object]:
+    path = {} if mark.name is None else {"name": mark.name}
     return {
         "v": mark.version,
         "mirror": mark.mirror,
@@ -81,6 +85,7 @@ def _written(mark: Mark) -> Mapping[str, object]:
         "file": mark.file,
         "sent": mark.sent,
         "recipe": mark.recipe,
+        **path,
     }
 
 
@@ -88,9 +93,9 @@ def _matches(pattern: re.Pattern[str], value: object) -> bool:
     return isinstance(value, str) and pattern.fullmatch(value) is not None
 
 
-def _is_name(value: object) -> bool:
+def _is_text(value: object, longest: int = LONGEST_TEXT) -> bool:
     """Whether a value is a short printable text: half surrogates, for one, are not."""
-    return isinstance(value, str) and 0 < len(value) <= LONGEST_TEXT and value.isprintable()
+    return isinstance(value, str) and 0 < len(value) <= longest and value.isprintable()
 
 
 def _tamed_object(value: Mapping[str, object]) -> dict[str, object]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from os import PathLike
 from typing import BinaryIO, Final
 
 from boardsync.errors import (
@@ -32,6 +33,7 @@ from boardsync.model import (
     UploadResult,
 )
 from boardsync.plan.tokens import PREFIX
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.batches import in_parallel
 from boardsync.servers.invokeai.changes import Fate
 from boardsync.servers.invokeai.client import InvokeAIClient
@@ -41,7 +43,7 @@ from boardsync.servers.invokeai.mark import metadata_with_mark, parse_mark
 from boardsync.servers.invokeai.places import EVERYWHERE, Place
 from boardsync.servers.invokeai.probe import FREE_WRITES, KIND, release
 from boardsync.servers.invokeai.records import names_from
-from boardsync.servers.invokeai.transport import get, segment
+from boardsync.servers.invokeai.transport import get
 from boardsync.servers.invokeai.upload import Picture
 
 UPLOADED: Final = "external"
@@ -78,7 +80,8 @@ class InvokeAIServer:
         password: str | None = None,
         connect_timeout: float = 5.0,
         read_timeout: float = 60.0,
-        requests_at_once: int = 8,
+        ca_file: str | PathLike[str] | None = None,
+        verify_tls: bool = True,
     ) -> None:
         self._name = name
         self._capabilities = CAPABILITIES
@@ -89,7 +92,8 @@ class InvokeAIServer:
             password=password,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
-            requests_at_once=requests_at_once,
+            ca_file=ca_file,
+            verify_tls=verify_tls,
         )
 
     @property
@@ -183,6 +187,11 @@ class InvokeAIServer:
         if page.total > len(page.items):
             page = await self.client.images.list(replace(query, limit=None))
         return list(page.items)
+
+    async def matching(self, board_id: str | None, term: str) -> set[str]:
+        """Return the ids of a board's items whose metadata, or creation time, holds a term."""
+        query = Query(board_id, search=term, intermediates=None)
+        return set(await self.client.images.names(query))
 
     async def upload(self, board_id: str | None, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Send one picture with its mark; see `Server.upload` for what it raises."""

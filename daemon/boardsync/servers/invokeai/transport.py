@@ -1,6 +1,6 @@
 """The one connection to one server: every request and every answer passes here.
 
-Knows HTTP, not boards. The only module of this kind that imports httpx. Bodies travel as
+Knows HTTP, not boards. Nothing but this and `address` imports httpx. Bodies travel as
 bytes that are already in memory: httpx would read files inside the event loop.
 """
 
@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final, TypeVar
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import httpx
 
@@ -22,14 +22,15 @@ from boardsync.errors import (
     OutcomeUnknown,
     ServerFault,
     ServerUnreachable,
-    SettingsError,
 )
+from boardsync.servers.invokeai.address import Trust, certificates, checked_url
 from boardsync.servers.invokeai.answers import JSON, Answer, error_of
 from boardsync.servers.invokeai.login import Credentials, Login
 
 KEEPALIVE_SECONDS: Final = 3.0
 """The server closes idle connections after 5 s: a request that just meets that is lost."""
 CHUNK_BYTES: Final = 128 * 1024
+REQUESTS_AT_ONCE: Final = 8
 Scalar = str | int | bool
 Params = Sequence[tuple[str, Scalar]]
 
@@ -37,6 +38,15 @@ Result = TypeVar("Result")
 
 _CLOSED_UNDER_US = (httpx.RemoteProtocolError, httpx.ReadError)
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds to wait for a connection and for the next bytes, and requests at one time."""
+
+    connect_timeout: float = 5.0
+    read_timeout: float = 60.0
+    requests_at_once: int = REQUESTS_AT_ONCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +77,6 @@ class Call:
     missing_ok: bool = False
     optional: bool = False
     expected: str = JSON
-
-
-def segment(text: str) -> str:
-    """Encode a name or id as one segment of a path, dots alone and slashes included."""
-    encoded = quote(text, safe="", errors="replace")
-    return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
 def get(path: str, *params: tuple[str, Scalar], missing_ok: bool = False) -> Call:
@@ -110,19 +114,20 @@ class Transport:
         url: str,
         credentials: Credentials | None = None,
         *,
-        connect_timeout: float = 5.0,
-        read_timeout: float = 60.0,
-        requests_at_once: int = 8,
+        limits: Limits | None = None,
+        trust: Trust | None = None,
     ) -> None:
+        limits = limits or Limits()
         self.label = label
         self.losses = 0
-        self._prefix, self.address = _checked_url(label, url)
-        self._slots = asyncio.Semaphore(requests_at_once)
+        self._prefix, self.address = checked_url(label, url)
+        self._slots = asyncio.Semaphore(limits.requests_at_once)
         self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(read_timeout, connect=connect_timeout),
+            verify=certificates(label, trust or Trust()),
+            timeout=httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout),
             limits=httpx.Limits(
                 max_connections=None,
-                max_keepalive_connections=requests_at_once,
+                max_keepalive_connections=limits.requests_at_once,
                 keepalive_expiry=KEEPALIVE_SECONDS,
             ),
             headers={"User-Agent": "boardsync", "Accept-Encoding": "gzip"},
@@ -275,20 +280,3 @@ class Transport:
 
 def _plain(value: Scalar) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _checked_url(label: str, url: str) -> tuple[str, str]:
-    """Return the prefix of all requests, and the same without credentials for messages.
-
-    The path belongs to it: behind a proxy the whole server may live below one.
-    """
-    try:
-        parsed = httpx.URL(url.strip())
-    except httpx.InvalidURL as error:
-        raise SettingsError(f"{label}: its url cannot be read: {error}") from error
-    if parsed.scheme not in {"http", "https"} or not parsed.host:
-        raise SettingsError(f"{label}: its url must begin with http:// or https:// and a host")
-    if parsed.query or parsed.fragment:
-        raise SettingsError(f"{label}: its url must not hold '?' or '#'")
-    shown = parsed.copy_with(username=None, password=None)
-    return str(parsed).rstrip("/"), str(shown).rstrip("/")

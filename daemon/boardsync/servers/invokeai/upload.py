@@ -19,11 +19,12 @@ from boardsync.errors import (
     ServerRefused,
 )
 from boardsync.model import Category, Item
+from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.boards import Boards
 from boardsync.servers.invokeai.images import ImageReader
 from boardsync.servers.invokeai.places import in_words
 from boardsync.servers.invokeai.records import item_from
-from boardsync.servers.invokeai.transport import Call, Form, Scalar, Transport, segment
+from boardsync.servers.invokeai.transport import Call, Form, Scalar, Transport
 
 REFUSING: Final = frozenset({400, 413, 415, 422})
 """The statuses that judge the picture itself, so that the same bytes need not come again."""

@@ -59,7 +59,7 @@ class Limited(Wrapper):
 
 
 def _limiter(requests_per_second: float | None) -> AsyncLimiter | None:
-    """Spread calls evenly: a limiter lets a whole period's worth through in one burst."""
+    """Allow a second's worth of calls at once; below one call a second, one at a time."""
     if requests_per_second is None:
         return None
     return AsyncLimiter(max(requests_per_second, 1.0), max(1.0, 1.0 / requests_per_second))

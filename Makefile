@@ -1,0 +1,65 @@
+# Five commands: setup, run, check, test, bench. CI uses the same ones (.ci/run).
+# Needs Python 3.11 to 3.13 and make; everything else is put into .venv, on demand.
+
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run check test test-real bench docs clean
+
+help:
+	@echo 'make setup      make .venv with everything that is needed'
+	@echo 'make run        mirror a demo; or FOLDER=pictures SERVER=http://127.0.0.1:9090 BOARD=Name'
+	@echo 'make check      format, lint, types, layers, references'
+	@echo 'make test       the tests, without those marked "real"'
+	@echo 'make bench      the benchmarks'
+	@echo
+	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
+	@echo 'make docs       write the references that "make check" compares'
+	@echo 'make clean      remove what checks, tests and builds leave behind'
+
+setup: $(READY)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+		{ echo 'Python 3.11 to 3.13 is needed: make setup PYTHON=python3.12' >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	@touch $@
+
+# The values come through the environment, so that any name of a folder or a board works.
+run: $(READY)
+ifdef SERVER
+	$(BIN)/boardsync mirror "$${FOLDER:?is to be named, too}" "$$SERVER" $${BOARD:+--board "$$BOARD"}
+else ifneq ($(filter command line,$(origin FOLDER) $(origin BOARD)),)
+	@echo 'Where to? make run FOLDER=pictures SERVER=http://127.0.0.1:9090 BOARD=Name' >&2; exit 2
+else
+	$(BIN)/boardsync mirror
+endif
+
+check: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m boardsync.config.reference --check docs/settings.md
+	$(BIN)/python -m boardsync.cli.reference --check docs/cli.md
+
+test: $(READY)
+	$(BIN)/pytest
+
+test-real: $(READY)
+	$(BIN)/pytest -m real
+
+bench: $(READY)
+	$(BIN)/python -m benchmarks
+
+docs: $(READY)
+	$(BIN)/python -m boardsync.config.reference docs/settings.md
+	$(BIN)/python -m boardsync.cli.reference docs/cli.md
+
+clean:
+	rm -rf build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

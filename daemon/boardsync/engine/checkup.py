@@ -1,0 +1,104 @@
+"""Looks whether a setup can work, without changing anything."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.assembly import make_server
+from boardsync.errors import BoardsyncError
+from boardsync.local.mounts import is_remote, mount_kind
+from boardsync.local.root import open_root
+from boardsync.model import Direction
+
+LITTLE_ROOM = 1 << 30
+INOTIFY_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    good: bool
+    subject: str
+    text: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+async def check_up(settings: Settings) -> list[Finding]:
+    """Look at everything the settings name."""
+    findings = [_check_state(settings.state)]
+    for mirror in settings.mirrors:
+        findings += _check_folder(mirror)
+    findings.append(_check_watches(settings.mirrors))
+    for name, server in settings.servers.items():
+        findings.append(await _check_server(name, server))
+    return findings
+
+
+def _check_state(path: Path) -> Finding:
+    directory = path.parent
+    while not directory.exists():
+        directory = directory.parent
+    if not os.access(directory, os.W_OK):
+        return Finding(False, f"state {path}", f"{directory} may not be written")
+    return _room(directory, f"state {path}")
+
+
+def _check_folder(mirror: MirrorSettings) -> list[Finding]:
+    subject = f"mirror {mirror.name}: {mirror.folder}"
+    try:
+        open_root(os.fsencode(mirror.folder))
+    except BoardsyncError as error:
+        return [Finding(False, subject, str(error))]
+    if mirror.direction is not Direction.PUSH:
+        if not os.access(mirror.folder, os.W_OK):
+            return [Finding(False, subject, "may not be written, but pictures are pulled into it")]
+        return [_room(mirror.folder, subject)]
+    return [Finding(True, subject, "can be read")]
+
+
+def _room(directory: Path, subject: str) -> Finding:
+    free = shutil.disk_usage(directory).free
+    text = f"{free / (1 << 30):.1f} GiB free"
+    return Finding(free >= LITTLE_ROOM, subject, text if free >= LITTLE_ROOM else text + ": little")
+
+
+def _check_watches(mirrors: list[MirrorSettings]) -> Finding:
+    """Compare the kernel's limit with the number of directories; network mounts are polled."""
+    subject = "live watching"
+    polled = [m.name for m in mirrors if is_remote(mount_kind(os.fsencode(m.folder)))]
+    try:
+        limit = int(INOTIFY_WATCHES.read_text())
+    except (OSError, ValueError):
+        return Finding(True, subject, "no inotify here; folders are polled")
+    native = [m.folder for m in mirrors if m.name not in polled]
+    needed = sum(1 for folder in native for _ in os.walk(folder))
+    text = f"{needed} directories, the limit is {limit} watches"
+    if polled:
+        text += f"; polled, being on a network: {', '.join(polled)}"
+    if needed > limit * 0.9:
+        return Finding(False, subject, f"{text}: raise sysctl fs.inotify.max_user_watches")
+    return Finding(True, subject, text)
+
+
+async def _check_server(name: str, settings: Any) -> Finding:
+    subject = f"server {name}"
+    try:
+        server = make_server(name, settings)
+        try:
+            info = await server.probe()
+            boards = await server.boards()
+        finally:
+            await server.aclose()
+    except BoardsyncError as error:
+        return Finding(False, subject, str(error))
+    remarks = "".join(f"; {remark}" for remark in info.remarks)
+    text = f"{info.kind} {info.version} at {info.address}, {len(boards)} boards{remarks}"
+    return Finding(True, subject, text)
