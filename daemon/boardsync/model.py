@@ -226,6 +226,7 @@ class Capabilities:
     categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
     sensible seconds between listings. needs_*: what the server would spoil, so that the
     preparation repairs it first: orientation, colour profiles, modes it drops or fails on.
+    reads: names of the formats it takes, None for all.
     """
 
     kind: str
@@ -242,6 +243,7 @@ class Capabilities:
     needs_upright: bool = False
     needs_srgb: bool = False
     needs_plain_modes: bool = False
+    reads: frozenset[str] | None = None
     max_pixels: int | None = None
     max_bytes: int | None = None
 

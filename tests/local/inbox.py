@@ -7,6 +7,10 @@ import time
 from collections.abc import Callable
 
 from boardsync.local.hints import Hint, Rescan
+from boardsync.local.watch import Watcher
+
+Make = Callable[..., Watcher]
+"""Makes and starts a watcher: `make(root, **options)`."""
 
 PATIENCE = 10.0
 """Seconds until a condition that does not come true fails a test."""

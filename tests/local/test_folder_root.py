@@ -6,10 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
-from local.places import unprivileged
 
 from boardsync.errors import FolderAway, SettingsError, TryAgain
 from boardsync.local.root import open_root, read_ignore_file
+from places import unprivileged
 
 
 def test_a_folder_keeps_its_identity_under_another_name(tmp_path: Path) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from local.inbox import Inbox
-
 from boardsync.local.hints import Hint, Outbox, Rescan
 from boardsync.local.ignore import Rules
+from local.inbox import Inbox
 
 
 class Moody:

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from local.inbox import Inbox, wait_until
-from local.places import fill, unprivileged
 
 from boardsync.local.hints import Outbox
 from boardsync.local.ignore import Rules
 from boardsync.local.poll import Poller
+from local.inbox import Inbox, wait_until
+from places import fill, unprivileged
 
 
 class Polling:

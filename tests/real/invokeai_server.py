@@ -94,6 +94,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 class RealInvokeAI:
     """One InvokeAI process on one root folder and one port; it can be killed and restarted.
 
@@ -123,6 +128,8 @@ class RealInvokeAI:
         """Start the process and wait until it answers."""
         if self._process is not None:
             raise RuntimeError("the InvokeAI server is already running")
+        if _answers(self.port):
+            raise RuntimeError(f"port {self.port} is taken: InvokeAI would silently use the next")
         self._write_settings()
         command = [str(provisioned_python()), str(Path(__file__).with_name("invokeai_launch.py"))]
         with self.log.open("ab") as log:

@@ -20,7 +20,7 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from boardsync.servers.invokeai import InvokeAIClient, InvokeAIServer
 from servers.fake_http import Delivery, HttpServer, Request, Response, in_thread, json_response
@@ -112,13 +112,13 @@ class FakeInvokeAI:
         """The version as numbers."""
         return tuple(int(number) for number in self.version.split("."))
 
-    def server(self, name: str = "fake", **options: object) -> InvokeAIServer:
+    def server(self, name: str = "fake", **options: Any) -> InvokeAIServer:
         """Return a new adapter that talks to this fake; close it with `aclose`."""
-        return InvokeAIServer(name, self.url, **options)  # type: ignore[arg-type]
+        return InvokeAIServer(name, self.url, **options)
 
-    def client(self, name: str = "fake", **options: object) -> InvokeAIClient:
+    def client(self, name: str = "fake", **options: Any) -> InvokeAIClient:
         """Return a new client that talks to this fake; close it with `aclose`."""
-        return InvokeAIClient(name, self.url, **options)  # type: ignore[arg-type]
+        return InvokeAIClient(name, self.url, **options)
 
     def inject(self, route: str, *faults: Fault, times: int = 1) -> None:
         """Let the next requests of a route go wrong, in this order, the last `times` times."""

@@ -109,7 +109,10 @@ class Routes:
         archived = request.param("include_archived") == "true"
         boards = [b for b in self._store.boards.values() if archived or not b.archived]
         boards.sort(key=lambda b: b.created_at, reverse=request.param("direction") == "DESC")
-        return json_response([self.board_record(board) for board in boards])
+        records = [self.board_record(board) for board in boards]
+        if self._since(6, 13):
+            records = [{**record, "owner_username": "System"} for record in records]
+        return json_response(records)
 
     def create_board(self, request: Request) -> Response:
         name = request.param("board_name")
@@ -247,18 +250,21 @@ class Routes:
         return Response(200, buffer.getvalue(), "image/webp")
 
     def delete_image(self, request: Request, name: str) -> Response:
+        affected = self._affected([name])
         there = self._store.delete_image(name)
         if not there and self._since(6, 14):
             return NO_IMAGE
         if not self._since(6, 0):
             return json_response(None)
-        return json_response({"deleted_images": [name] if there else [], "affected_boards": []})
+        deleted = [name] if there else []
+        return json_response({"deleted_images": deleted, "affected_boards": affected})
 
     def delete_images(self, request: Request) -> Response:
         names = asked_names(request)
+        affected = self._affected(names)
         deleted = [name for name in names if self._store.delete_image(name)]
         reported = deleted if self._since(6, 0) else names
-        return json_response({"deleted_images": reported, "affected_boards": []})
+        return json_response({"deleted_images": reported, "affected_boards": affected})
 
     def star(self, request: Request) -> Response:
         return self._star(request, True)
@@ -297,8 +303,14 @@ class Routes:
         names = [name for name in asked_names(request) if name in self._store.images]
         for name in names:
             self._store.images[name].starred = starred
+        if not self._since(6, 0):
+            return json_response({"updated_image_names": names})
         key = "starred_images" if starred else "unstarred_images"
-        return json_response({key if self._since(6, 0) else "updated_image_names": names})
+        return json_response({key: names, "affected_boards": self._affected(names)})
+
+    def _affected(self, names: Sequence[str]) -> list[str]:
+        images = [self._store.images[name] for name in names if name in self._store.images]
+        return sorted({image.board_id or "none" for image in images})
 
     def _store_upload(
         self, request: Request, content: bytes, metadata: str | None, board_id: str | None
@@ -342,7 +354,7 @@ class Routes:
         if self._since(6, 1):
             record |= {"image_count": len(outputs), "asset_count": len(images) - len(outputs)}
         if self._since(6, 13):
-            record |= {"board_visibility": board.visibility, "owner_username": "System"}
+            record |= {"board_visibility": board.visibility, "owner_username": None}
         return record
 
     def record(self, image: FakeImage) -> dict[str, object]:

@@ -15,6 +15,7 @@ import hashlib
 import io
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -67,7 +68,7 @@ def upload_of(
 
 @asynccontextmanager
 async def on_fake(
-    version: str = "6.14.2", *, accounts: Mapping[str, str] | None = None, **options: object
+    version: str = "6.14.2", *, accounts: Mapping[str, str] | None = None, **options: Any
 ) -> AsyncIterator[tuple[InvokeAIServer, FakeInvokeAI]]:
     """Start a fake and give an adapter on it, with the first account when there are some."""
     async with FakeInvokeAI(version, accounts=accounts) as fake:
@@ -81,9 +82,9 @@ async def on_fake(
 
 
 @asynccontextmanager
-async def on_real(url: str, **options: object) -> AsyncIterator[InvokeAIServer]:
+async def on_real(url: str, **options: Any) -> AsyncIterator[InvokeAIServer]:
     """Give an adapter on a running server: `on_real(invokeai.url)`."""
-    server = InvokeAIServer("real", url, **options)  # type: ignore[arg-type]
+    server = InvokeAIServer("real", url, **options)
     try:
         yield server
     finally:

@@ -213,6 +213,11 @@ async def test_all_uncategorized_images_are_never_deleted_at_once(
     assert not any(request.path.endswith("/uncategorized") for request in fake.log)
 
 
+async def test_a_name_that_is_no_unicode_is_simply_not_there(client: InvokeAIClient) -> None:
+    [result] = await client.images.delete(["half \udcff.png"])
+    assert result.fate is Fate.ABSENT
+
+
 async def test_no_names_cost_no_requests(client: InvokeAIClient, fake: FakeInvokeAI) -> None:
     assert list(await client.images.delete([])) == []
     assert not fake.requests

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 from collections.abc import AsyncIterator
@@ -424,6 +425,23 @@ async def test_a_download_that_breaks_off_or_is_no_picture_says_so(
     fake.maintenance = True
     with pytest.raises(ServerBusy, match="maintenance"):
         await client.images.download(item, io.BytesIO())
+
+
+class FullDisk(io.BytesIO):
+    """A sink that takes nothing."""
+
+    def write(self, data: object, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+async def test_what_is_wrong_with_the_sink_is_the_callers_to_know(
+    client: InvokeAIClient, fake: FakeInvokeAI
+) -> None:
+    image = fake.store.add_image(noisy_png())
+    item = await client.images.show(image.name)
+    with pytest.raises(OSError, match="No space left"):
+        await client.images.download(item, FullDisk())
+    assert (await client.images.download(item, io.BytesIO())).size == len(image.content)
 
 
 @pytest.mark.parametrize("value", [{}, {"items": 3, "total": 1}, {"items": []}, []])

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 
@@ -73,7 +74,7 @@ async def test_a_version_that_stands_still_gets_one_upload_at_a_time(
 
 async def test_boards_are_made_listed_and_described(server: InvokeAIServer) -> None:
     made = await server.create_board("one")
-    assert await server.boards() == [made]
+    assert await server.boards() == [replace(made, owner="System")]
     assert await server.board(made.board_id) == made
     assert (await server.board(None)).board_id is None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
@@ -92,6 +93,15 @@ async def test_a_trailing_slash_of_the_url_changes_nothing(fake: FakeInvokeAI) -
 def test_an_unusable_url_is_refused_when_the_client_is_made(url: str) -> None:
     with pytest.raises(SettingsError, match="server fake"):
         InvokeAIClient("fake", url)
+
+
+def test_certificates_that_cannot_be_read_are_refused_when_the_client_is_made(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "empty.pem").write_text("")
+    for name in ("empty.pem", "missing.pem"):
+        with pytest.raises(SettingsError, match=name):
+            InvokeAIClient("fake", "https://localhost", ca_file=tmp_path / name)
 
 
 async def test_credentials_in_the_url_are_sent_but_never_shown(fake: FakeInvokeAI) -> None:

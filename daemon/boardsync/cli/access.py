@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
 import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +23,28 @@ from boardsync.telemetry import logging
 TIMEOUT_SECONDS = 30.0
 
 
+@contextlib.asynccontextmanager
+async def _not_serving(_: object, __: Path | None) -> AsyncIterator[None]:
+    yield
+
+
+@dataclass(frozen=True, slots=True)
+class Wiring:
+    """What the entry point gives to the command line.
+
+    serving: serves the control API of a service on a socket while its body runs.
+    """
+
+    serving: Callable[[Any, Path | None], AbstractAsyncContextManager[None]] = _not_serving
+
+
 class Context:
     """What the group hands to its commands: options, and the settings when first asked for."""
 
-    def __init__(self, config: str | None, level: str | None) -> None:
+    def __init__(
+        self, config: str | None, level: str | None, wiring: Wiring | None = None
+    ) -> None:
+        self.wiring = wiring or Wiring()
         self._config = config
         self._level = level
         self._settings: Settings | None = None

@@ -12,7 +12,7 @@ from boardsync.cli import consent, outcomes
 from boardsync.cli.choosing import refuse_uncategorized
 from boardsync.cli.exits import FAILED, OK
 from boardsync.cli.output import print_json
-from boardsync.cli.shown import board_record, board_words
+from boardsync.cli.shown import board_record, board_words, counted
 from boardsync.cli.target import JSON, Target, on_invokeai
 from boardsync.model import Board
 from boardsync.servers.invokeai import InvokeAIClient
@@ -47,26 +47,29 @@ def delete(target: Target, board: str, with_images: bool, yes: bool, as_json: bo
     """Delete BOARD after asking. Its images are kept and become uncategorized."""
     refuse_uncategorized(board, "deleted")
     consent.require_somebody(yes)
-    doomed = target.run(partial(_doomed, board))
-    count = consent.counted(len(doomed.names), "image")
+    doomed = target.run(partial(find_doomed, board))
+    count = counted(len(doomed.names), "image")
     if with_images:
-        agreed = consent.given(f"board {board_words(doomed.board)} and {count}", doomed.names, yes=yes)
+        agreed = consent.given(
+            f"board {board_words(doomed.board)} and {count}", doomed.names, yes=yes
+        )
     else:
-        what = f"board {board_words(doomed.board)}; {count} on it become uncategorized"
+        what = f"board {board_words(doomed.board)}; what is on it is kept: {count}"
         agreed = consent.given(what, (), yes=yes)
     if not agreed:
         return FAILED
-    ended = target.run(partial(_ended, doomed, with_images))
+    ended = target.run(partial(end_board, doomed, with_images))
     _print_ended(doomed.board, ended, as_json=as_json)
     return OK if ended.deleted else FAILED
 
 
-async def _doomed(board: str, client: InvokeAIClient) -> Doomed:
+async def find_doomed(board: str, client: InvokeAIClient) -> Doomed:
+    """Find the board that is meant, and what is on it. Raises BoardMissing or Ambiguous."""
     found = await client.boards.resolve(board)
     return Doomed(found, await client.images.names(Query(found.board_id, intermediates=None)))
 
 
-async def _ended(doomed: Doomed, with_images: bool, client: InvokeAIClient) -> Ended:
+async def end_board(doomed: Doomed, with_images: bool, client: InvokeAIClient) -> Ended:
     """Delete exactly what was agreed to: images that came since become uncategorized."""
     board_id = doomed.board.board_id
     images: Sequence[Changed] = ()
@@ -89,6 +92,6 @@ def _print_ended(board: Board, ended: Ended, *, as_json: bool) -> None:
     if not ended.deleted:
         click.echo(f"Board {board_words(board)} stays, because images of it are still there.")
         return
-    kept = consent.counted(len(ended.released), "image")
+    kept = counted(len(ended.released), "image")
     more = f"; {kept} became uncategorized" if ended.released else ""
     click.echo(f"Deleted board {board_words(board)}{more}.")

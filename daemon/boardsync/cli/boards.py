@@ -18,7 +18,6 @@ from boardsync.cli.target import JSON, Target, chosen, on_invokeai, server_optio
 from boardsync.config.model import DirectorySettings
 from boardsync.errors import BoardsyncError, OutcomeUnknown
 from boardsync.model import Board
-from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIClient
 from boardsync.servers.invokeai.boards import BoardCreated, Visibility
 
@@ -63,6 +62,8 @@ def list_boards(
 
 def _folders(name: str, settings: DirectorySettings) -> Sequence[Board]:
     """List a directory's boards. It must be known: looking never claims a bare mount point."""
+    from boardsync.servers.directory import DirectoryServer
+
     return asyncio.run(DirectoryServer(name, settings.path, used_before=True).boards())
 
 
@@ -177,7 +178,7 @@ def _change(
     if as_json:
         shown.print_record(shown.board_record(changed), as_json=True)
     else:
-        click.echo(f"Board {shown.board_words(changed)} is {done}.")
+        click.echo(f"Board {shown.board_words(changed)}: {done}.")
 
 
 boards.add_command(delete)

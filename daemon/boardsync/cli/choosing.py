@@ -6,12 +6,14 @@ what cannot be undone takes no beginnings.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import click
 
+from boardsync.cli.shown import counted
 from boardsync.errors import Ambiguous, BoardsyncError, ItemMissing, Refused, TryAgain
 from boardsync.model import Item
 from boardsync.servers.invokeai import InvokeAIClient
@@ -49,7 +51,7 @@ def given_names(names: Sequence[str]) -> Sequence[str]:
     """
     found: dict[str, None] = {}
     for name in names:
-        lines = click.get_text_stream("stdin") if name == "-" else (name,)
+        lines = sys.stdin if name == "-" else (name,)
         found.update(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if not found:
         raise click.UsageError("Give at least one NAME, or - to read names from standard input.")
@@ -79,16 +81,17 @@ def refuse_uncategorized(board: str, done: str) -> None:
         )
 
 
-async def place_of(client: InvokeAIClient, board: str | None) -> Place:
-    """Return where to look for images: on one board, or everywhere when none is named.
+async def board_id_of(client: InvokeAIClient, board: str) -> str | None:
+    """Return the id of a board, None for Uncategorized, which costs no request.
 
-    Uncategorized costs no request. Raises BoardMissing or Ambiguous.
+    Raises BoardMissing or Ambiguous.
     """
-    if board is None:
-        return EVERYWHERE
-    if board == UNCATEGORIZED_WORD:
-        return None
-    return (await client.boards.resolve(board)).board_id
+    return None if board == UNCATEGORIZED_WORD else (await client.boards.resolve(board)).board_id
+
+
+async def place_of(client: InvokeAIClient, board: str | None) -> Place:
+    """Return where to look for images: on one board, or everywhere when none is named."""
+    return EVERYWHERE if board is None else await board_id_of(client, board)
 
 
 async def choose_images(
@@ -133,7 +136,7 @@ async def doubt_absence(client: InvokeAIClient, choices: Sequence[Choice]) -> Se
         count = sum(name.startswith(choice.text) for name in names) if choice.text in absent else 0
         if not count:
             return choice
-        reason = f"{count} names begin so, and whole names are needed here"
+        reason = f"it is only the beginning of {counted(count, 'name')}; give whole names"
         return Choice(choice.text, failure=Changed(choice.text, Fate.REFUSED, reason))
 
     return [doubted(choice) for choice in choices]

@@ -37,8 +37,3 @@ def given(what: str, names: Sequence[str], *, yes: bool) -> bool:
         return True
     click.echo("Nothing was deleted.", err=True)
     return False
-
-
-def counted(count: int, noun: str) -> str:
-    """Return a count with its noun: `1 image`, `2 images`."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

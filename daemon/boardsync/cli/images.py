@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -77,3 +78,110 @@ def list_images(
     print_images(page.items)
     if len(page.items) < page.total:
         click.echo(f"{len(page.items)} of {page.total} images; --all lists them all", err=True)
+
+
+async def _page(board: str | None, query: Query, client: InvokeAIClient) -> Page:
+    return await client.images.list(replace(query, place=await place_of(client, board)))
+
+
+@images.command()
+@filters
+@JSON
+@on_invokeai
+def count(
+    target: Target, board: str | None, search: str | None, categories: Sequence[str], as_json: bool
+) -> None:
+    """Count images; intermediate ones are left out."""
+    query = Query(search=search, categories=[Category(category) for category in categories])
+
+    async def work(client: InvokeAIClient) -> int:
+        return await client.images.count(replace(query, place=await place_of(client, board)))
+
+    found = target.run(work)
+    if as_json:
+        print_json({"count": found})
+    else:
+        click.echo(found)
+
+
+@images.command()
+@NAME
+@BOARD
+@JSON
+@on_invokeai
+def show(target: Target, name: str, board: str | None, as_json: bool) -> None:
+    """Describe one image."""
+    found = target.run(partial(_one, name, board))
+    print_record(image_record(found), as_json=as_json)
+
+
+@images.command()
+@NAME
+@BOARD
+@JSON
+@on_invokeai
+def metadata(target: Target, name: str, board: str | None, as_json: bool) -> None:
+    """Print the metadata of one image, as JSON in any case."""
+
+    async def work(client: InvokeAIClient) -> tuple[Item, Mapping[str, object] | None]:
+        image = await _one(name, board, client)
+        return image, await client.images.metadata(image.item_id)
+
+    image, found = target.run(work)
+    if found is None and not as_json:
+        click.echo(f"{printable(image.item_id)} has no metadata", err=True)
+    else:
+        print_json(found)
+
+
+@images.command()
+@NAME
+@BOARD
+@JSON
+@on_invokeai
+def workflow(target: Target, name: str, board: str | None, as_json: bool) -> None:
+    """Print the workflow and the graph that made one image, as JSON in any case."""
+
+    async def work(client: InvokeAIClient) -> tuple[Item, Workflow]:
+        image = await _one(name, board, client)
+        return image, await client.images.workflow(image.item_id)
+
+    image, found = target.run(work)
+    texts = {"workflow": found.workflow, "graph": found.graph}
+    parsed = {key: _parsed(text) for key, text in texts.items() if text is not None}
+    if not parsed and not as_json:
+        click.echo(f"{printable(image.item_id)} has no workflow", err=True)
+    else:
+        print_json(parsed)
+
+
+@images.command()
+@NAMES
+@JSON
+@on_invokeai
+def records(target: Target, names: tuple[str, ...], as_json: bool) -> int:
+    """Describe many images at once, by whole names or stems. Exit code 1: some are missing."""
+    texts = {text: exact_name(text) for text in given_names(names)}
+    wanted = list(dict.fromkeys(texts.values()))
+    found = target.run(lambda client: client.images.records(wanted))
+    there = {image.item_id for image in found}
+    missing = [text for text, name in texts.items() if name not in there]
+    if as_json:
+        print_json({"images": [image_record(image) for image in found], "missing": missing})
+    else:
+        print_images(found)
+        for text in missing:
+            click.echo(f"boardsync: there is no image {text!r} to be seen", err=True)
+    return FAILED if missing else OK
+
+
+async def _one(name: str, board: str | None, client: InvokeAIClient) -> Item:
+    return await client.images.resolve(name, await place_of(client, board))
+
+
+def _parsed(text: str) -> Any:
+    """Return what a JSON text says, or the text itself where it is none."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -11,7 +11,7 @@ import importlib
 import click
 
 from boardsync import __version__
-from boardsync.cli.access import Context
+from boardsync.cli.access import Context, Wiring
 from boardsync.cli.exits import MEANINGS
 
 COMMANDS = {
@@ -60,4 +60,5 @@ class LateGroup(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config: str | None, log_level: str | None) -> None:
     """Mirror folders of pictures to boards on image servers, both ways, exactly once."""
-    ctx.obj = Context(config, log_level)
+    wiring = ctx.obj if isinstance(ctx.obj, Wiring) else None
+    ctx.obj = Context(config, log_level, wiring)

@@ -35,7 +35,8 @@ async def delete_in_batches(
     After a batch that found the server unreachable the rest is not tried.
     """
     results: list[Changed] = []
-    with Steps(len(names), "deleting", shown=len(names) > PAGE) as steps:
+    several = len(names) > PAGE
+    with Steps(len(names), "deleting", bar=several, lines=several) as steps:
         for batch in chunked(names, PAGE):
             if results and results[-1].fate is Fate.UNREACHABLE:
                 results += [Changed(name, Fate.UNREACHABLE, results[-1].reason) for name in batch]

@@ -19,7 +19,6 @@ from boardsync.engine.assembly import Assembly
 from boardsync.engine.once import once
 from boardsync.engine.service import Service, opened, stop_on_signals
 from boardsync.picture.samples import sample_pictures
-from boardsync.web.control import serving
 
 DEMO = Path("demo")
 
@@ -96,7 +95,7 @@ async def _mirror(context: Context, settings: Settings, target: str, *, only_onc
     async with opened(settings) as assembly:
         service = Service(assembly)
         stop_on_signals(service.stop)
-        async with serving(service, settings.socket):
+        async with context.wiring.serving(service, settings.socket):
             running = asyncio.create_task(service.run())
             watcher = asyncio.create_task(_tell(context, assembly, target, only_once=only_once))
             await asyncio.wait({running, watcher}, return_when=asyncio.FIRST_COMPLETED)

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from boardsync.cli import exits
-from boardsync.cli.access import Context, daemon_request, pass_context
+from boardsync.cli.access import Context, Wiring, daemon_request, pass_context
 from boardsync.cli.output import print_json, print_table
 from boardsync.cli.progress import following
 from boardsync.config.model import Settings
@@ -24,7 +24,6 @@ from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.service import Service, carrying, opened, stop_on_signals
 from boardsync.errors import SettingsError
 from boardsync.state.database import open_scratch
-from boardsync.web.control import serving
 
 
 @click.command()
@@ -39,14 +38,14 @@ def run(context: Context) -> None:
     context.configure_logging(settings, level=settings.log.level)
     if not settings.mirrors:
         raise SettingsError(f"{context.config_path}: no mirrors are set; add one under `mirrors`")
-    asyncio.run(_run(settings))
+    asyncio.run(_run(settings, context.wiring))
 
 
-async def _run(settings: Settings) -> None:
+async def _run(settings: Settings, wiring: Wiring) -> None:
     async with opened(settings) as assembly:
         service = Service(assembly)
         stop_on_signals(service.stop)
-        async with serving(service, settings.socket):
+        async with wiring.serving(service, settings.socket):
             await service.run()
 
 

@@ -22,6 +22,11 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count with its noun: `1 image`, `2 images`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def place_word(board_id: str | None) -> str:
     """Return a board's id as commands take it: `none` is Uncategorized."""
     return UNCATEGORIZED_WORD if board_id is None else board_id

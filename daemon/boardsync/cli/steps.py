@@ -24,19 +24,19 @@ COLUMNS: Final = (
 class Steps:
     """Counts steps up to a total. Use it as a context manager.
 
-    shown: False for what is over before anybody wonders.
+    bar, lines: whether it is shown at all on a terminal, and elsewhere.
     """
 
-    def __init__(self, total: int, verb: str, *, shown: bool = True) -> None:
+    def __init__(self, total: int, verb: str, *, bar: bool = True, lines: bool = True) -> None:
         terminal = sys.stderr.isatty()
         self._total = total
         self._count = 0
-        self._lines = shown and not terminal
+        self._lines = lines and not terminal
         self._bar = Progress(
             *COLUMNS,
             console=Console(stderr=True),
             transient=True,
-            disable=not (shown and terminal),
+            disable=not (bar and terminal),
         )
         self._task = self._bar.add_task(verb, total=total)
 

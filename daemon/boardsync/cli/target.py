@@ -54,6 +54,8 @@ class Target:
             password=settings.password.reveal() if settings.password else None,
             connect_timeout=settings.connect_timeout,
             read_timeout=settings.read_timeout,
+            ca_file=settings.ca_file,
+            verify_tls=settings.verify_tls,
         )
 
 
@@ -63,18 +65,13 @@ def on_invokeai(command: Callable[..., int | None]) -> Command:
     The command returns its exit code; None is success.
     """
 
-    @server_options
-    @pass_context
-    @explained
-    @functools.wraps(command)
-    def wrapper(
-        context: Context, *args: Any, server: str | None, url: str | None, **options: Any
-    ) -> None:
-        code = command(invokeai_target(context, server, url), *args, **options)
+    def run(context: Context, server: str | None, url: str | None, **options: Any) -> None:
+        code = command(invokeai_target(context, server, url), **options)
         if code:
             raise SystemExit(code)
 
-    return wrapper
+    wrapper = functools.update_wrapper(run, command)
+    return server_options(pass_context(explained(wrapper)))
 
 
 def server_options(command: Command) -> Command:

@@ -22,5 +22,5 @@ def from_values(values: dict[str, Any]) -> Settings:
     except ValidationError as error:
         problems = from_validation(error, Settings)
     if problems:
-        raise SettingsError("\n".join(problem.text for problem in problems))
+        raise SettingsError("\n".join(str(problem) for problem in problems))
     return settings

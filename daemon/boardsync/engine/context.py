@@ -88,7 +88,7 @@ def needs_of(capabilities: Capabilities) -> Needs:
         srgb=capabilities.needs_srgb,
         plain_modes=capabilities.needs_plain_modes,
         palette_alpha=capabilities.needs_plain_modes,
-        readable=None,
+        readable=capabilities.reads,
     )
 
 

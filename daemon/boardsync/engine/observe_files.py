@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +18,11 @@ from boardsync.errors import FileChanging, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
 from boardsync.local.report import ScanReport
-from boardsync.local.scan import Found, Gone, scan, scan_paths
+from boardsync.local.scan import Gone, scan, scan_paths
 from boardsync.model import FileStat
-from boardsync.plan.settling import is_racy, ready_at_ns
+from boardsync.plan.differences import Change, Difference, differences
+from boardsync.plan.settling import ready_at_ns
 from boardsync.state import links, observations, places
-from boardsync.state.observations import KnownFile
 from boardsync.state.records import FileRecord
 
 log = structlog.get_logger(__name__)
@@ -72,85 +73,58 @@ def _walk(mirror: Mirror) -> FilesSeen:
     with mirror.state.read() as connection:
         known = observations.known_files(connection, mirror.number)
         found = scan(mirror.root, mirror.rules(), seen.report)
-        _record(mirror, seen, _differences(found, known, mirror.clock.now_ns()))
+        _record(mirror, seen, differences(found, known, mirror.clock.now_ns()))
     return seen
 
 
 def _look(mirror: Mirror, paths: list[bytes]) -> FilesSeen:
     seen = FilesSeen()
-    differences: list[tuple[bytes, FileStat | None]] = []
+    changed: list[Difference] = []
     found: set[bytes] = set()
     now = mirror.clock.now_ns()
     with mirror.state.read() as connection:
         for one in scan_paths(mirror.root, mirror.rules(), paths, seen.report):
             known = observations.known_files(connection, mirror.number, one.path)
             if isinstance(one, Gone):
-                differences += [(each[0], None) for each in known]
+                changed += (Difference(each[0], Change.GONE, None) for each in known)
             else:
                 found.add(one.path)
                 same = (each for each in known if each[0] == one.path)
-                differences += _differences(iter([one]), same, now)
+                changed += differences(iter([one]), same, now)
         for directory in seen.report.walked:
             below = observations.known_files(connection, mirror.number, directory)
-            differences += [(each[0], None) for each in below if each[0] not in found]
-    _record(mirror, seen, iter(differences))
+            gone = (each[0] for each in below if each[0] not in found)
+            changed += (Difference(path, Change.GONE, None) for path in gone)
+    _record(mirror, seen, iter(changed))
     return seen
 
 
-def _differences(
-    found: Iterator[Found], known: Iterator[KnownFile], now_ns: int
-) -> Iterator[tuple[bytes, FileStat | None]]:
-    """Merge two streams in byte order: yield new and changed files, and None for gone ones."""
-    left, right = next(found, None), next(known, None)
-    while left is not None or right is not None:
-        if right is None or (left is not None and left.path < right[0]):
-            assert left is not None  # noqa: S101
-            yield left.path, left.stat
-            left = next(found, None)
-        elif left is None or right[0] < left.path:
-            yield right[0], None
-            right = next(known, None)
-        else:
-            if _needs_hashing(left.stat, right, now_ns):
-                yield left.path, left.stat
-            left, right = next(found, None), next(known, None)
+def _record(mirror: Mirror, seen: FilesSeen, changed: Iterator[Difference]) -> None:
+    """Record differences as they stream by.
 
-
-def _needs_hashing(stat: FileStat, known: KnownFile, now_ns: int) -> bool:
-    if (stat.size, stat.mtime_ns, stat.ctime_ns, stat.inode) != known[1:5]:
-        return True
-    hashed_ns = known[5]
-    # A second hashing settles the doubt, but only once the clock has moved on.
-    return hashed_ns is not None and is_racy(stat, hashed_ns) and not is_racy(stat, now_ns)
-
-
-def _record(
-    mirror: Mirror, seen: FilesSeen, differences: Iterator[tuple[bytes, FileStat | None]]
-) -> None:
-    """Record differences as they stream by. What is gone waits for the end: only then is the
-    report able to say where absence is proven.
+    What is gone waits for the end: only then can the report say where absence is proven.
     """
     gone: list[bytes] = []
-    for chunk in chunked(differences, WRITE_CHUNK):
-        found = [(path, stat) for path, stat in chunk if stat is not None]
-        gone += [path for path, stat in chunk if stat is None]
-        seen.changed += len(found)
-        _write_seen(mirror, found, [])
+    for chunk in chunked(changed, WRITE_CHUNK):
+        now = mirror.clock.now_ns()
+        gone += [one.path for one in chunk if one.change is Change.GONE]
+        mirror.state.write_now(partial(_write_seen, mirror.number, chunk, now))
+        seen.changed += sum(1 for one in chunk if one.change is Change.SEEN)
     proven = [path for path in gone if not seen.report.unproven(path)]
     seen.gone = len(proven)
     for paths in chunked(iter(proven), WRITE_CHUNK):
-        _write_seen(mirror, [], paths)
+        mirror.state.write_now(partial(_write_gone, mirror.number, paths))
 
 
-def _write_seen(mirror: Mirror, found: list[tuple[bytes, FileStat]], gone: list[bytes]) -> None:
-    now = mirror.clock.now_ns()
+def _write_seen(number: int, chunk: list[Difference], now_ns: int, c: Connection) -> None:
+    found = [(one.path, one.stat) for one in chunk if one.change is Change.SEEN and one.stat]
+    observations.see_files(c, number, found, now_ns)
+    doubted = [one.path for one in chunk if one.change is Change.DOUBTED]
+    observations.doubt_files(c, number, doubted)
 
-    def write(c: Connection) -> None:
-        observations.see_files(c, mirror.number, found, now)
-        observations.forget_files(c, mirror.number, gone)
 
-    if found or gone:
-        mirror.state.write_now(write)
+def _write_gone(number: int, paths: list[bytes], c: Connection) -> None:
+    observations.forget_files(c, number, paths)
 
 
 async def hash_settled(mirror: Mirror, closed: Collection[bytes] = ()) -> Hashed:
@@ -186,9 +160,10 @@ def _split_ready(
     now, waits = mirror.clock.now_ns(), mirror.waits()
     ready, early = [], []
     with mirror.state.read() as connection:
-        linked = links.paths_with_links(connection, mirror.number, [one.path for one in batch])
+        linked = links.linked_since(connection, mirror.number, [one.path for one in batch])
     for one in batch:
-        rewrite = one.path in linked and not mirror.layout.is_pulled_area(one.path)
+        # A link that is younger than the change was made from what is there now.
+        rewrite = one.changed_ns // 1_000_000 > linked.get(one.path, sys.maxsize)
         at = ready_at_ns(
             FileStat(one.size, one.mtime_ns, one.ctime_ns, one.inode), one.changed_ns, waits,
             end_mark=mirror.has_end_mark(one.path), rewrite=rewrite,

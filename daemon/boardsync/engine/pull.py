@@ -190,8 +190,8 @@ class Puller:
             stat = await asyncio.to_thread(_stat, self._mirror.absolute(path))
         except OSError as error:
             raise FileChanging(f"{os.fsdecode(path)}: vanished while it was placed") from error
-        clock = self._mirror.clock
-        moment, now = now_ms(clock), clock.now_ns()
+        now = self._mirror.clock.now_ns()
+        moment = now // 1_000_000
 
         def write(c: Any) -> None:
             observations.put_file(c, transfer.mirror, path, stat, digest, now)

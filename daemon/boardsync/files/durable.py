@@ -21,6 +21,7 @@ TEMP_PREFIX = b".boardsync-tmp-"
 _AT_FDCWD = -100
 _RENAME_NOREPLACE = 1
 _UNSUPPORTED = frozenset({errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY})
+_NO_LINKS = frozenset({errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP})
 
 
 def fsync_directory(path: PathArg) -> None:
@@ -61,25 +62,29 @@ def move_without_replacing(source: PathArg, target: PathArg) -> None:
     """Rename a file on one filesystem, never over an existing one; durable on return.
 
     Raises FileExistsError when `target` is taken, and then nothing has changed. Uses
-    renameat2, or link and unlink where the filesystem lacks it. A filesystem with neither
-    raises OSError(EOPNOTSUPP): there is no safe way there.
+    renameat2, or link and unlink where the filesystem lacks it: a crash between these two
+    leaves the file under both names. A filesystem with neither raises OSError(EOPNOTSUPP):
+    there is no safe way there.
     """
-    if not _renameat2(os.fsencode(source), os.fsencode(target)):
-        os.link(source, target, follow_symlinks=False)
-        os.unlink(source)
-    fsync_directory(os.path.dirname(os.fsencode(target)) or b".")
+    old, new = os.fsencode(source), os.fsencode(target)
+    if not _renameat2(old, new):
+        _link_and_unlink(old, new)
+    # The new name first: after a power cut in between there are two names, never none.
+    for directory in dict.fromkeys((_directory_of(new), _directory_of(old))):
+        fsync_directory(directory)
 
 
 def write_atomically(path: PathArg, content: bytes, mode: int = 0o666) -> None:
     """Replace a file of our own in one step: readers see the old bytes or the new, never a mix."""
-    directory = os.path.dirname(os.fsencode(path)) or b"."
+    directory = _directory_of(os.fsencode(path))
     stream, temporary = create_temp(directory, mode)
     try:
-        stream.write(content)
-        sync_and_close(stream)
+        # Closing fails like writing on a full disk, hence inside the same `try`.
+        with stream:
+            stream.write(content)
+            sync_and_close(stream)
         os.replace(temporary, os.fsencode(path))
     except BaseException:
-        stream.close()
         remove_if_there(temporary)
         raise
     fsync_directory(directory)
@@ -108,6 +113,22 @@ def make_directories(path: PathArg) -> None:
             if not os.path.isdir(directory):
                 raise
         fsync_directory(os.path.dirname(directory))
+
+
+def _directory_of(path: bytes) -> bytes:
+    return os.path.dirname(path) or b"."
+
+
+def _link_and_unlink(source: bytes, target: bytes) -> None:
+    """Give a file a second name, then take the first away. Raises as promised above."""
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        words = "the filesystem can neither rename without replacing nor link"
+        raise OSError(errno.EOPNOTSUPP, words, source, None, target) from error
+    os.unlink(source)
 
 
 def _renameat2(source: bytes, target: bytes) -> bool:

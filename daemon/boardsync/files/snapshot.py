@@ -38,11 +38,13 @@ def stat_of(result: os.stat_result) -> FileStat:
 def digest_file(path: PathArg) -> tuple[str, FileStat]:
     """Hash a file in constant memory. Raises FileChanging when it did not stand still."""
     with _opened(path) as (fd, before):
-        sha = hashlib.sha256()
+        sha, size = hashlib.sha256(), 0
         buffer = memoryview(bytearray(_CHUNK))
         while count := os.readv(fd, [buffer]):
             sha.update(buffer[:count])
+            size += count
         _require_unchanged(fd, before, path)
+    _require_size(size, before, path)
     return sha.hexdigest(), before
 
 
@@ -60,8 +62,7 @@ def read_snapshot(path: PathArg, max_bytes: int) -> Snapshot:
         with os.fdopen(os.dup(fd), "rb") as stream:
             content = stream.read(before.size + 1)
         _require_unchanged(fd, before, path)
-    if len(content) != before.size:
-        raise FileChanging(f"{os.fsdecode(path)}: its length changed while it was read")
+    _require_size(len(content), before, path)
     return Snapshot(content, before, hashlib.sha256(content).hexdigest())
 
 
@@ -93,3 +94,9 @@ def _opened(path: PathArg) -> Iterator[tuple[int, FileStat]]:
 def _require_unchanged(fd: int, before: FileStat, path: PathArg) -> None:
     if stat_of(os.fstat(fd)) != before:
         raise FileChanging(f"{os.fsdecode(path)}: changed while it was read")
+
+
+def _require_size(size: int, before: FileStat, path: PathArg) -> None:
+    """Check what was read against what `stat` said: times are too coarse to tell it all."""
+    if size != before.size:
+        raise FileChanging(f"{os.fsdecode(path)}: its length changed while it was read")

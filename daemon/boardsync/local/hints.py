@@ -55,11 +55,12 @@ class Outbox:
     def rescan(self, reason: str) -> None:
         """Ask for a look at everything."""
         if not self._hand_over(Rescan(reason), "rescans"):
-            self._owed = reason
+            self._owe(reason)
 
     def pay(self) -> None:
         """Ask again for what a failed hand-over left owing."""
-        owed, self._owed = self._owed, None
+        with self._lock:
+            owed, self._owed = self._owed, None
         if owed is not None:
             self.rescan(owed)
 
@@ -68,11 +69,15 @@ class Outbox:
         with self._lock:
             return dict(self._counts)
 
+    def _owe(self, reason: str) -> None:
+        with self._lock:
+            self._owed = reason
+
     def _hand_over(self, message: Hint | Rescan, counter: str) -> bool:
         try:
             self._receive(message)
         except Exception as error:  # Whatever it is: without this thread all hints would end.
-            self._owed = f"a hint could not be handed over: {error!r}"
+            self._owe(f"a hint could not be handed over: {error!r}")
             counter = "failures"
         with self._lock:
             self._counts[counter] += 1

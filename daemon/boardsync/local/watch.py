@@ -101,11 +101,13 @@ class Watcher:
     @property
     def remark(self) -> str | None:
         """Why the folder is polled, in words for a person; None when it is not."""
-        return self._remark
+        return self._remark if self.watching == "polling" else None
 
     def start(self) -> None:
-        """Begin to watch. A folder that is away is watched once `check` finds it again."""
+        """Begin to watch. A folder that is away is watched once `check` finds it. Idempotent."""
         with self._lock:
+            if self._running:
+                return
             self._running = True
             try:
                 self._open(open_root(self._root))
@@ -178,14 +180,16 @@ class Watcher:
     def _open(self, identity: RootIdentity) -> None:
         """Watch the folder that is there now, by inotify if nothing speaks against it."""
         root = os.path.realpath(self._root)
-        said, self._remark, self._limits = self._remark, self._reason_to_poll(root), None
-        self._source = None if self._remark else self._try_native(root)
+        before, self._limits = self._remark, None
+        self._remark = self._reason_to_poll(root)
+        say = log.warning if self._remark is None else log.info
+        self._source = self._try_native(root) if self._remark is None else None
         if self._source is None:
             poller = Poller(root, self._rules, self._outbox, self._poll_interval)
             poller.start()
             self._source = poller
-            if self._remark != said:
-                log.warning("the folder is polled", folder=self._root, why=self._remark)
+            if self._remark != before:
+                say("the folder is polled", folder=self._root, why=self._remark)
         self._identity = identity
 
     def _reason_to_poll(self, root: bytes) -> str | None:

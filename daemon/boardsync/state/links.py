@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
@@ -100,10 +100,14 @@ def of_run(connection: Connection, run: int, limit: int) -> list[LinkRecord]:
     )
 
 
-def paths_with_links(connection: Connection, mirror: int, paths: Sequence[bytes]) -> set[bytes]:
-    """Return those of the paths that were linked before, in whatever state."""
-    query = select(link.c.path).where(link.c.mirror == mirror, link.c.path.in_(paths))
-    return set(connection.execute(query).scalars())
+def linked_since(connection: Connection, mirror: int, paths: Sequence[bytes]) -> dict[bytes, int]:
+    """Return, for those of the paths that were ever linked, when that last changed (ms)."""
+    query = (
+        select(link.c.path, func.max(link.c.since_ms))
+        .where(link.c.mirror == mirror, link.c.path.in_(paths))
+        .group_by(link.c.path)
+    )
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def is_linked(connection: Connection, board: int, item_id: str) -> bool:

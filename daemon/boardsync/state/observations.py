@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Entry, FileStat, Item, Mark
+from boardsync.plan.differences import Known
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
 from boardsync.state.schema import file, item
@@ -29,11 +30,8 @@ _FILE = (
 
 _KNOWN = _FILE[:5] + _FILE[6:7]
 
-KnownFile = tuple[bytes, int, int, int, int, int | None]
-"""path, size, mtime_ns, ctime_ns, inode, hashed_ns: a plain tuple, for a million of them."""
 
-
-def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iterator[KnownFile]:
+def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iterator[Known]:
     """Stream what is known of a mirror's files in byte order of their paths.
 
     below: only this path and what lies under it.
@@ -101,6 +99,17 @@ def see_files(
         ),
         rows,
     )
+
+
+def doubt_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:
+    """Have files hashed again that look unchanged: their clock could not have shown a change."""
+    if paths:
+        connection.execute(
+            update(file)
+            .where(file.c.mirror == mirror, file.c.path == bindparam("doubted"))
+            .values(hashed_ns=None, refusal=None),
+            [{"doubted": path} for path in paths],
+        )
 
 
 def forget_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:

@@ -134,14 +134,15 @@ def _write_temporary(folder: str, upload: Upload) -> bytes:
     """Write the bytes, durable and dated, under a name that nobody lists."""
     stream, path = create_temp(folder)
     try:
-        stream.write(upload.content)
-        stream.flush()
-        if upload.created_ms is not None:
-            moment = upload.created_ms * 1_000_000
-            os.utime(stream.fileno(), ns=(moment, moment))
-        sync_and_close(stream)
+        # Closing fails like writing on a full disk, hence inside the same `try`.
+        with stream:
+            stream.write(upload.content)
+            stream.flush()
+            if upload.created_ms is not None:
+                moment = upload.created_ms * 1_000_000
+                os.utime(stream.fileno(), ns=(moment, moment))
+            sync_and_close(stream)
     except BaseException:
-        stream.close()
         remove_if_there(path)
         raise
     return path

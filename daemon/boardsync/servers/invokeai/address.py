@@ -26,8 +26,14 @@ def segment(text: str) -> str:
     return encoded if encoded.strip(".") else encoded.replace(".", "%2E")
 
 
-def certificates(label: str, trust: Trust) -> ssl.SSLContext | bool:
-    """Return what httpx shall check certificates with. Raises SettingsError."""
+def certificates(label: str, url: str, trust: Trust) -> ssl.SSLContext | bool:
+    """Return what httpx shall check certificates with. Raises SettingsError.
+
+    Without TLS nobody is trusted: reading the system's certificates takes 30 ms and
+    several megabytes that nothing would use.
+    """
+    if not url.startswith("https:"):
+        return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     if trust.ca_file is None or not trust.verify_tls:
         return trust.verify_tls
     context = httpx.create_ssl_context()

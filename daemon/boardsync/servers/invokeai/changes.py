@@ -119,25 +119,28 @@ class _Batch:
 
         obstacles = await in_parallel(obstacle, names, READERS)
         results = {result.name: result for result in obstacles if result is not None}
-        await self._change_present([name for name in names if name not in results], results)
-        return results
+        return results | await self._change_present([n for n in names if n not in results])
 
     async def _obstacle(self, name: str, exact: str, item: Item | None) -> Changed | None:
         """Return the result for an image that is absent or elsewhere, None for any other."""
         try:
-            checked_place(item or await self._reader.show(exact), self._place)
+            item = item or await self._reader.show(exact)
         except ItemMissing as error:
-            fate = Fate.ABSENT if item is None else Fate.REFUSED
-            return Changed(name, fate, str(error))
+            return Changed(name, Fate.ABSENT, str(error))
         except TryAgain as error:
             return Changed(name, Fate.UNREACHABLE, str(error))
         except ServerRefused as error:
             return Changed(name, Fate.REFUSED, str(error))
+        try:
+            checked_place(item, self._place)
+        except ItemMissing as error:
+            return Changed(name, Fate.REFUSED, str(error))
         return None
 
-    async def _change_present(self, names: Sequence[str], results: dict[str, Changed]) -> None:
+    async def _change_present(self, names: Sequence[str]) -> dict[str, Changed]:
+        """Change images that were seen, all in one request, and judge each of them."""
         if not names:
-            return
+            return {}
         exact = {name: exact_name(name) for name in names}
         stored = list(dict.fromkeys(exact.values()))
         failure = await self._ask(stored)
@@ -145,13 +148,12 @@ class _Batch:
             after = await self._records(stored)
         except TryAgain as error:
             reason = str(failure or error)
-            results |= {name: Changed(name, Fate.UNREACHABLE, reason) for name in names}
-            return
+            return {name: Changed(name, Fate.UNREACHABLE, reason) for name in names}
 
         async def judged(name: str) -> Changed:
             return await self._judged(name, exact[name], after.get(exact[name]), failure)
 
-        results |= {result.name: result for result in await in_parallel(judged, names, READERS)}
+        return {result.name: result for result in await in_parallel(judged, names, READERS)}
 
     async def _ask(self, stored: Sequence[str]) -> BoardsyncError | None:
         """Ask the server for the change; return its failure instead of raising it."""

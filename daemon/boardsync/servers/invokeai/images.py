@@ -45,6 +45,9 @@ class Query:
     limit: int | None = 100
 
 
+NEWEST: Final = Query()
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """Some images of a query. total: how many there are without offset and limit."""

@@ -42,7 +42,7 @@ async def _login_remarks(transport: Transport) -> tuple[str, ...]:
     if status.wanted and not transport.login.configured:
         raise NotAuthorised(f"{transport.label} wants a login: set its email and password")
     if status.wanted:
-        await transport.call(get("/boards/", ("all", True)))
+        await transport.call(get("/images/", ("limit", 0)))
     elif transport.login.configured:
         return ("it has no accounts: email and password are not sent",)
     return ()

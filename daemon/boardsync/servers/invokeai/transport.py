@@ -7,6 +7,7 @@ bytes that are already in memory: httpx would read files inside the event loop.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -123,7 +124,7 @@ class Transport:
         self._prefix, self.address = checked_url(label, url)
         self._slots = asyncio.Semaphore(limits.requests_at_once)
         self._client = httpx.AsyncClient(
-            verify=certificates(label, trust or Trust()),
+            verify=certificates(label, self._prefix, trust or Trust()),
             timeout=httpx.Timeout(limits.read_timeout, connect=limits.connect_timeout),
             limits=httpx.Limits(
                 max_connections=None,
@@ -204,7 +205,7 @@ class Transport:
     async def _opened(self, call: Call) -> httpx.Response:
         headers = await self.login.headers()
         response = await self._sent(call, headers)
-        if response.status_code == 401:
+        if response.status_code == 401 and self.login.configured:
             await response.aclose()
             renewed = await self.login.renew(headers)
             response = await self._sent(call, renewed or headers)
@@ -270,12 +271,16 @@ class Transport:
     def _request(self, call: Call, headers: Mapping[str, str]) -> httpx.Request:
         query = urlencode([(name, _plain(value)) for name, value in call.params], errors="replace")
         url = f"{self._prefix}/api/v1{call.path}" + (f"?{query}" if query else "")
-        if call.form is None:
-            return self._client.build_request(call.method, url, json=call.json, headers=headers)
-        file = ("picture", call.form.content, call.form.media_type)
-        return self._client.build_request(
-            call.method, url, files={"file": file}, data=call.form.fields, headers=headers
-        )
+        if call.form is not None:
+            file = ("picture", call.form.content, call.form.media_type)
+            return self._client.build_request(
+                call.method, url, files={"file": file}, data=call.form.fields, headers=headers
+            )
+        if call.json is None:
+            return self._client.build_request(call.method, url, headers=headers)
+        content = json.dumps(call.json, ensure_ascii=False).encode("utf-8", "replace")
+        typed = {**headers, "Content-Type": JSON}
+        return self._client.build_request(call.method, url, content=content, headers=typed)
 
 
 def _plain(value: Scalar) -> str:

@@ -14,14 +14,14 @@ from boardsync.formats.whole import check
 from boardsync.model import Outcome
 from boardsync.servers.directory import DirectoryServer
 from servers.contract import picture, upload_of
-from servers.directory_crash import BOARD, NAME
+from servers.directory.crash import BOARD, NAME
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[2]
 PICTURES = 120
 
 
 def start(*arguments: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "servers.directory_crash", *arguments]
+    command = [sys.executable, "-m", "servers.directory.crash", *arguments]
     return subprocess.Popen(command, cwd=TESTS, stdout=subprocess.PIPE)
 
 

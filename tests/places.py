@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,15 @@ def fill(root: Path, *names: str | bytes) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as stream:
             stream.write(b"picture")
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A temporary folder that other users can reach: those of pytest are private."""
+    with tempfile.TemporaryDirectory(prefix="boardsync-test-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder
 
 
 @contextmanager
@@ -46,7 +56,7 @@ def in_namespace(script: str, *arguments: str, mounts: bool = False) -> str:
     command = [unshare or "", "--user", "--map-root-user", *(["--mount"] if mounts else [])]
     if unshare is None or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("user namespaces are not permitted here")
-    tests = str(Path(__file__).parents[1])
+    tests = str(Path(__file__).parent)
     environment = {**os.environ, "PYTHONPATH": tests}
     command += [sys.executable, "-W", "error", "-c", script, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)

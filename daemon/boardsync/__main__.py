@@ -1,0 +1,5 @@
+"""`python -m boardsync`."""
+
+from boardsync.entry import main
+
+main()

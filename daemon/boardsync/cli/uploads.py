@@ -1,0 +1,139 @@
+"""Sending files: each is checked and prepared as a mirror does it, and has its own result."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final
+
+from boardsync.cli.choosing import board_id_of
+from boardsync.cli.shown import image_record, printable
+from boardsync.cli.steps import Steps
+from boardsync.engine.context import needs_of
+from boardsync.engine.push import prepare_snapshot
+from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
+from boardsync.files.snapshot import read_snapshot
+from boardsync.model import Category, Item
+from boardsync.picture.decode import Limits
+from boardsync.picture.prepare import Prepared
+from boardsync.servers.invokeai import InvokeAIClient
+from boardsync.servers.invokeai.server import CAPABILITIES
+from boardsync.servers.invokeai.upload import Picture
+
+LIMITS: Final = Limits(max_pixels=CAPABILITIES.max_pixels or Limits().max_pixels)
+
+
+class Arrival(StrEnum):
+    """What became of one file."""
+
+    UPLOADED = "uploaded"
+    REFUSED = "refused"
+    """It will not be taken as it is, here or by the server."""
+    UNKNOWN = "unknown"
+    """The answer was lost, so it may be on the server: look before it is sent again."""
+    FAILED = "failed"
+    """Nothing was stored; it can be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What to send: a file by its path, or content that was read already."""
+
+    path: str
+    content: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own."""
+
+    category: Category = Category.USER
+    intermediate: bool = False
+    session_id: str | None = None
+    metadata: Mapping[str, object] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The result for one path. recipe: how the picture was prepared for the server."""
+
+    path: str
+    arrival: Arrival
+    image: Item | None = None
+    recipe: str | None = None
+    reason: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """Return this for JSON."""
+        told: dict[str, Any] = {"path": os.fsencode(self.path), "outcome": self.arrival.value}
+        if self.image is not None:
+            told |= {"image": image_record(self.image), "recipe": self.recipe}
+        return told if self.reason is None else told | {"reason": self.reason}
+
+    def words(self) -> str:
+        """Return this for people."""
+        more = f": {self.reason}" if self.image is None else f" as {self.image.item_id}"
+        return printable(f"{self.path}: {self.arrival.value}{more}")
+
+
+async def send_all(
+    client: InvokeAIClient, board: str | None, sources: Sequence[Source], manner: Manner
+) -> Sequence[Sent]:
+    """Send files one after the other, so that the server lists them in their order.
+
+    board: by id or name, None for Uncategorized. Raises BoardMissing or Ambiguous before
+    anything is sent; what goes wrong with a file afterwards is in its result.
+    """
+    board_id = None if board is None else await board_id_of(client, board)
+    results = []
+    with Steps(len(sources), "uploading", bar=len(sources) > 1, lines=False) as steps:
+        for source in sources:
+            results.append(await _send(client, board_id, source, manner))
+            steps.done(results[-1].words())
+    return results
+
+
+async def _send(
+    client: InvokeAIClient, board_id: str | None, source: Source, manner: Manner
+) -> Sent:
+    try:
+        prepared = await asyncio.to_thread(_prepared, source)
+        picture = Picture(
+            prepared.content,
+            prepared.media_type,
+            category=manner.category,
+            intermediate=manner.intermediate,
+            session_id=manner.session_id,
+            width=prepared.width,
+            height=prepared.height,
+        )
+        image = await client.images.upload(board_id, picture, manner.metadata)
+    except BoardsyncError as error:
+        return Sent(source.path, _arrival(error), reason=str(error))
+    return Sent(source.path, Arrival.UPLOADED, image, prepared.recipe)
+
+
+def _prepared(source: Source) -> Prepared:
+    """Read, check and prepare one picture. Raises PictureRefused or FileChanging."""
+    content = _read(source.path) if source.content is None else source.content
+    if len(content) > LIMITS.max_bytes:
+        raise PictureRefused(f"larger than {LIMITS.max_bytes} bytes")
+    return prepare_snapshot(content, needs=needs_of(CAPABILITIES), limits=LIMITS)
+
+
+def _read(path: str) -> bytes:
+    """Read a file that a person named: a link is followed, other than in a mirror."""
+    if not os.path.exists(path):
+        raise PictureRefused("there is no such file")
+    if os.path.isdir(path):
+        raise PictureRefused("this is a folder: give files, or send it with `boardsync mirror`")
+    return read_snapshot(os.path.realpath(path), LIMITS.max_bytes).content
+
+
+def _arrival(error: BoardsyncError) -> Arrival:
+    if isinstance(error, OutcomeUnknown):
+        return Arrival.UNKNOWN
+    return Arrival.REFUSED if isinstance(error, Refused) else Arrival.FAILED
