@@ -5,6 +5,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
+export FOLDER SERVER BOARD
+
 .DEFAULT_GOAL := help
 .PHONY: help setup run check test test-real bench docs clean
 
@@ -31,13 +33,8 @@ $(READY): pyproject.toml
 
 # The values come through the environment, so that any name of a folder or a board works.
 run: $(READY)
-ifdef SERVER
-	$(BIN)/boardsync mirror "$${FOLDER:?is to be named, too}" "$$SERVER" $${BOARD:+--board "$$BOARD"}
-else ifneq ($(filter command line,$(origin FOLDER) $(origin BOARD)),)
-	@echo 'Where to? make run FOLDER=pictures SERVER=http://127.0.0.1:9090 BOARD=Name' >&2; exit 2
-else
-	$(BIN)/boardsync mirror
-endif
+	$(BIN)/boardsync mirror --samples "$${FOLDER:-demo/pictures}" "$${SERVER:-demo/boards}" \
+		$${BOARD:+--board "$$BOARD"}
 
 check: $(READY)
 	$(BIN)/ruff format --check .

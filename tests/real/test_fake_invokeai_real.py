@@ -97,7 +97,7 @@ ASKS = [
 
 
 class Asker:
-    """Puts questions to one server, each to a fresh board with one image."""
+    """Puts questions to one server, each to a fresh board with one image, and one off it."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.AsyncClient(base_url=f"{url}/api/v1", timeout=60)
@@ -107,6 +107,7 @@ class Asker:
         made = await self._http.post("/boards/", params={"board_name": "first"})
         board = made.json()["board_id"]
         image = await self._upload(f"{UPLOAD}&board_id={board}", png(), metadata='{"x": "needle"}')
+        await self._upload(UPLOAD, png())
         names = {"BOARD": board, "IMAGE": image.json()["image_name"]}
         path = _filled(ask.path, names)
         if ask.upload is not None:

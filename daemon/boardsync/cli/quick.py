@@ -30,20 +30,21 @@ DEMO = Path("demo")
 @click.option(
     "--direction", type=click.Choice(["both", "push", "pull"]), default="both", show_default=True
 )
+@click.option("--samples", is_flag=True, help="Make FOLDER with sample pictures if it is missing.")
 @click.option("--once", "only_once", is_flag=True, help="Stop after the first pass.")
 @pass_context
 @exits.explained
 def mirror(
     context: Context, folder: Path | None, server: str | None, board: str | None,
-    direction: str, only_once: bool,
+    direction: str, samples: bool, only_once: bool,
 ) -> None:  # fmt: skip
     """Mirror FOLDER to a board of an InvokeAI server or of a directory, without settings.
 
     Without arguments: a folder with sample pictures and boards in a directory, below ./demo.
     """
     target = server or str(DEMO / "boards")
-    if folder is None:
-        folder = DEMO / "pictures"
+    if folder is None or samples:
+        folder = folder or DEMO / "pictures"
         _make_samples(folder)
     folder.mkdir(parents=True, exist_ok=True)
     if "://" not in target:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 
 import structlog
 
 from boardsync.engine.clock import Clock
 from boardsync.engine.worker import Worker
 from boardsync.errors import BoardsyncError
+from boardsync.local.root import read_ignore_file
 from boardsync.local.watch import Hint, Rescan, Watcher
 
 log = structlog.get_logger(__name__)
@@ -25,17 +24,11 @@ class Watching:
         self._worker = worker
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        settings = worker.mirror.settings
-        self._watcher = Watcher(
-            worker.mirror.root,
-            self._hand_over,
-            mode=settings.watch,
-            poll_interval=settings.poll_interval,
-        )
-        self._started = False
+        self._watcher: Watcher | None = None
+        self._ignore_file = b""
 
     async def run(self) -> None:
-        """Watch until cancelled; checks the watcher's health every few seconds."""
+        """Watch until cancelled; look after the watcher every few seconds."""
         try:
             while True:
                 try:
@@ -44,28 +37,45 @@ class Watching:
                     log.debug("not watching yet", mirror=self._worker.mirror.name, why=str(error))
                 await self._clock.sleep(CHECK_SECONDS)
         finally:
-            with contextlib.suppress(Exception):
+            if self._watcher is not None:
                 self._watcher.stop()
 
     def stats(self) -> dict[str, object]:
         """Return the watcher's counters, for status."""
-        return dict(self._watcher.stats())
+        watcher = self._watcher
+        if watcher is None:
+            return {"watching": "stopped"}
+        return {"watching": watcher.watching, "remark": watcher.remark, **watcher.stats()}
 
     def _start_or_check(self) -> None:
-        if self._started:
+        """A watcher is for one set of rules: a changed ignore file asks for another."""
+        mirror = self._worker.mirror
+        ignore_file = read_ignore_file(mirror.root)
+        if self._watcher is not None and ignore_file == self._ignore_file:
             self._watcher.check()
-        else:
-            self._watcher.start()
-            self._started = True
-            self._hand_over(Rescan("watching begins"))
+            return
+        if self._watcher is not None:
+            self._watcher.stop()
+        self._ignore_file = ignore_file
+        self._watcher = Watcher(
+            mirror.root,
+            self._hand_over,
+            rules=mirror.rules(),
+            mode=mirror.settings.watch,
+            poll_interval=mirror.settings.poll_interval,
+        )
+        self._watcher.start()
+        self._hand_over(Rescan("watching begins"))
 
     def _hand_over(self, hint: Hint | Rescan) -> None:
-        """Called on watcher threads: nothing but handing over happens here."""
-        with contextlib.suppress(RuntimeError):  # the loop is closing
-            self._loop.call_soon_threadsafe(self._take, hint)
+        """Called on watcher threads: nothing but handing over happens here.
+
+        Raises RuntimeError when the loop is closing; the watcher bears it.
+        """
+        self._loop.call_soon_threadsafe(self._take, hint)
 
     def _take(self, hint: Hint | Rescan) -> None:
         if isinstance(hint, Rescan):
             self._worker.hint_everything(hint.reason)
         else:
-            self._worker.hint_path(os.fsencode(hint.path), closed=hint.closed)
+            self._worker.hint_path(hint.path, closed=hint.closed)
