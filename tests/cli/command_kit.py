@@ -1,8 +1,8 @@
 """What tests of the commands share: calling them in this process, or on a terminal.
 
-    cli = Cli(fake.url)
-    told = cli.json("boards", "list")       # exit code 0, standard output parsed
-    result = cli("images", "delete", name)  # whatever came of it
+cli = Cli(fake.url)
+told = cli.json("boards", "list")       # exit code 0, standard output parsed
+result = cli("images", "delete", name)  # whatever came of it
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import structlog
@@ -59,6 +60,35 @@ def on_terminal(arguments: Sequence[str], answer: str) -> subprocess.CompletedPr
     finally:
         os.close(terminal)
         os.close(person)
+
+
+def seen_on_terminal(arguments: Sequence[str]) -> tuple[str, str]:
+    """Call a command whose standard error is a terminal: its output, and what was shown there."""
+    person, terminal = pty.openpty()
+    shown: list[bytes] = []
+    try:
+        reader = threading.Thread(target=_read_all, args=(person, shown))
+        reader.start()
+        done = subprocess.run(
+            command(*arguments),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            timeout=SECONDS,
+            env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
+        )
+    finally:
+        os.close(terminal)
+        reader.join(SECONDS)
+        os.close(person)
+    return done.stdout.decode(), b"".join(shown).decode()
+
+
+def _read_all(terminal: int, shown: list[bytes]) -> None:
+    """Read until the other side is closed, which Linux reports as an error."""
+    with suppress(OSError):
+        while part := os.read(terminal, 4096):
+            shown.append(part)
 
 
 def command(*arguments: str) -> list[str]:

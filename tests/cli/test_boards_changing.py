@@ -94,8 +94,6 @@ def test_uncategorized_is_left_as_it_is_before_anything_is_asked(
     assert not fake.requests
 
 
-def test_a_board_that_is_named_none_can_be_renamed_by_its_id(
-    fake: FakeInvokeAI, cli: Cli
-) -> None:
+def test_a_board_that_is_named_none_can_be_renamed_by_its_id(fake: FakeInvokeAI, cli: Cli) -> None:
     board = fake.store.add_board("none")
     assert cli.json("boards", "rename", board.board_id, "Odd")["name"] == "Odd"

@@ -81,9 +81,7 @@ def test_lists_and_counts_can_be_narrowed(fake: FakeInvokeAI, cli: Cli) -> None:
     assert cli.json("images", "count", "--search", "harbour", "--board", "none") == {"count": 1}
 
 
-def test_an_image_goes_by_its_name_its_stem_and_its_beginning(
-    fake: FakeInvokeAI, cli: Cli
-) -> None:
+def test_an_image_goes_by_its_name_its_stem_and_its_beginning(fake: FakeInvokeAI, cli: Cli) -> None:
     named(fake, "abc-1.png")
     named(fake, "abd-2.png")
     for text in ("abc-1.png", "abc-1", "abc-1.jpg", "abc"):

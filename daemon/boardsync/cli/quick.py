@@ -46,6 +46,7 @@ def mirror(
     if folder is None or samples:
         folder = folder or DEMO / "pictures"
         _make_samples(folder)
+    folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     if "://" not in target:
         Path(target).mkdir(parents=True, exist_ok=True)

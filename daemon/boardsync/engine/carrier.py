@@ -140,10 +140,13 @@ class Carrier:
         room = self._room(kind)
         if room <= 0:
             return []
+        boards = None
+        if kind is ActionKind.UPLOAD:
+            boards = [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
         with self._state.read() as connection:
             return transfers.due(
                 connection, list(self._mirrors), kind, now_ms(self._clock),
-                list(self._under_way), room,
+                list(self._under_way), room, boards,
             )  # fmt: skip
 
     def _start_uploads(self) -> None:

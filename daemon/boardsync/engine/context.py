@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
 from boardsync.config.model import MirrorSettings
@@ -24,7 +24,11 @@ from boardsync.state.database import State
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    """One mirror, ready to work: its settings, its server, its number in the state."""
+    """One mirror, ready to work: its settings, its server, its number in the state.
+
+    seen_boards: boards (our numbers) whose items were all seen and read since this process
+    began, or since the server was last away. No upload starts to any other.
+    """
 
     settings: MirrorSettings
     number: int
@@ -34,6 +38,7 @@ class Mirror:
     gate: Gate
     state: State
     clock: Clock
+    seen_boards: set[int] = field(default_factory=set)
 
     @property
     def key(self) -> str:

@@ -114,25 +114,30 @@ def _block(plan: Plan, reason: str, count: int) -> None:
     plan.blocked[reason] = plan.blocked.get(reason, 0) + count
 
 
-async def record(mirror: Mirror, plan: Plan, cause: str) -> int | None:
-    """Make a plan durable: links at once, transfers to be carried out. Returns the run, if any."""
+async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int | None:
+    """Make a plan durable: links at once, transfers to be carried out.
+
+    run: the run to add to. Returns the run; None when there was nothing to do yet.
+    """
     if not plan.actions:
-        return None
+        return run
     moment = now_ms(mirror.clock)
-    return await mirror.state.write(lambda c: _record(c, mirror, plan, cause, moment))
+    return await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
 
 
-def _record(c: Connection, mirror: Mirror, plan: Plan, cause: str, moment: int) -> int:
-    run = runs.begin(c, mirror.number, cause, moment)
+def _record(
+    c: Connection, mirror: Mirror, plan: Plan, cause: str, run: int | None, moment: int
+) -> int:
+    number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     linked = 0
     for board, action in plan.actions:
         if action.kind in RECORDS_ONLY:
-            links.agree(c, _new_link(mirror, board, action, run), moment)
+            links.agree(c, _new_link(mirror, board, action, number), moment)
             linked += 1
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
-    planned = transfers.plan_transfers(c, mirror.number, travelling, moment, run)
-    runs.count(c, run, moment, planned=planned, linked=linked)
-    return run
+    planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
+    runs.count(c, number, moment, planned=planned, linked=linked)
+    return number
 
 
 def _new_link(mirror: Mirror, board: int, action: Action, run: int) -> links.NewLink:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 WRITE_CHUNK = 2000
 HASH_CHUNK = 64
+BUDGET_SECONDS = 1.0
 EAGER_BYTES = 64 << 20
 """Just-closed files up to this size are checked for wholeness at once, instead of settling."""
 
@@ -50,6 +51,15 @@ class Hashed:
     paths: list[bytes] = field(default_factory=list)
     waiting: int = 0
     next_ready_ns: int | None = None
+    after: bytes = b""
+    more: bool = False
+
+    def absorb(self, other: Hashed) -> None:
+        """Add a further round."""
+        self.paths += other.paths
+        self.waiting += other.waiting
+        if other.next_ready_ns is not None:
+            _sooner(self, other.next_ready_ns)
 
 
 async def observe_folder(mirror: Mirror) -> FilesSeen:
@@ -127,15 +137,19 @@ def _write_gone(number: int, paths: list[bytes], c: Connection) -> None:
     observations.forget_files(c, number, paths)
 
 
-async def hash_settled(mirror: Mirror, closed: Collection[bytes] = ()) -> Hashed:
-    """Hash what is new or changed and has settled.
+async def hash_settled(
+    mirror: Mirror, closed: Collection[bytes] = (), after: bytes = b""
+) -> Hashed:
+    """Hash what is new or changed and has settled, for a second or so, in order of the paths.
 
     closed: paths whose writer just closed them; those go at once when their bytes prove whole.
+    after: where the last call stopped. The caller goes on while `more` says so: what is hashed
+    can be on its way before the rest of a million is.
     """
-    done = Hashed()
-    after = b""
-    while batch := _next_batch(mirror, after):
-        after = batch[-1].path
+    done = Hashed(after=after)
+    until = mirror.clock.monotonic() + BUDGET_SECONDS
+    while batch := _next_batch(mirror, done.after):
+        done.after = batch[-1].path
         ready, early = _split_ready(mirror, batch, closed, done)
         results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
         moment = mirror.clock.now_ns()
@@ -145,6 +159,9 @@ async def hash_settled(mirror: Mirror, closed: Collection[bytes] = ()) -> Hashed
         if skipped:
             done.waiting += skipped
             _sooner(done, moment + 1_000_000_000)
+        if mirror.clock.monotonic() >= until:
+            done.more = True
+            break
     return done
 
 

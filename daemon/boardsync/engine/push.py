@@ -30,7 +30,7 @@ from boardsync.formats.whole import check
 from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
 from boardsync.picture.prepare import Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
-from boardsync.state import links, observations, places, runs, transfers
+from boardsync.state import cases, links, observations, places, runs, transfers
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -84,11 +84,28 @@ class Pusher:
             doubtful = transfer.state in (TransferState.UNKNOWN, TransferState.SENDING)
             if doubtful and not await self._resolve(board, transfer):
                 return None
+            if await self._found_meanwhile(board, transfer):
+                return None
             snapshot = await self._snapshot(transfer)
             return None if snapshot is None else await self._prepare(transfer, snapshot)
         except BoardsyncError as error:
             await self._failed(transfer, error)
             return None
+
+    async def _found_meanwhile(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+        """Link instead of sending when a listing showed the picture since this was planned.
+
+        So a transfer out of an old state file, long done since, is not done again.
+        """
+        assert transfer.token is not None  # noqa: S101
+        with self._mirror.state.read() as connection:
+            found = cases.own_items(connection, board.id, transfer.token)
+            known = observations.find_item(connection, board.id, found[0]) if found else None
+        item, mark = known or (None, None)
+        if item is None or mark is None:
+            return False
+        await self._agree(board, transfer, item, mark, None)
+        return True
 
     async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
         """Read the file. None when it is not the planned picture any more: plan it anew."""
@@ -213,7 +230,7 @@ class Pusher:
 
         def write(c: Any) -> None:
             observations.refuse_file(
-                c, transfer.mirror, _path(transfer), reason, moment * 1_000_000
+                c, transfer.mirror, _path(transfer), reason, moment * 1_000_000, transfer.digest
             )
             transfers.change(
                 c, transfer.id, moment, state=TransferState.REFUSED.value, error=reason

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -79,6 +80,7 @@ class Reconciler:
         self._matching: dict[int, set[str]] = {}
         self._undecided = True
         self._told: set[str] = set()
+        self.planned: Callable[[], None] = lambda: None
         self._lock = asyncio.Lock()
 
     async def look(self, look: Look) -> Pass:
@@ -87,7 +89,8 @@ class Reconciler:
             done = Pass()
             await self._observe_files(look, done)
             changed = await self._observe_boards(look, done)
-            await self._decide(look, done, changed=changed)
+            await self._hash_and_decide(look, done)
+            await self._decide(look, done, everything=changed or look.folder or self._undecided)
             await self._note_troubles(done)
             return done
 
@@ -98,9 +101,20 @@ class Reconciler:
                 self._tell_once(done.files)
             elif look.paths:
                 done.files = await observe_paths(self._mirror, sorted(look.paths))
-            done.hashed = await hash_settled(self._mirror, look.closed)
         except BoardsyncError as error:
             done.troubles.append(error)
+
+    async def _hash_and_decide(self, look: Look, done: Pass) -> None:
+        """Hash what has settled; while there is more of it, send what is hashed on its way."""
+        after = b""
+        while True:
+            hashed = await hash_settled(self._mirror, look.closed, after)
+            done.hashed.absorb(hashed)
+            if not hashed.more:
+                return
+            after = hashed.after
+            await self._decide(look, done, everything=False)
+            done.hashed.paths.clear()
 
     def _tell_once(self, seen: FilesSeen) -> None:
         """Say once what the scan leaves out although somebody may expect it."""
@@ -135,7 +149,8 @@ class Reconciler:
             return False
         except BoardsyncError as error:
             mirror.gate.failed(error)
-            self._boards.clear()
+            for subfolder in list(self._boards):
+                self._forget_board(subfolder)
             self._undecided = True
             done.troubles.append(error)
         else:
@@ -151,7 +166,7 @@ class Reconciler:
             started = mirror.clock.monotonic()
             seen = await observe_board(mirror, board)
         except BoardMissing as error:
-            self._boards.pop(subfolder, None)
+            self._forget_board(subfolder)
             done.troubles.append(error)
             return False
         done.listing_seconds += mirror.clock.monotonic() - started
@@ -162,12 +177,21 @@ class Reconciler:
                     " uploads to it wait, since any of them could be ours"
                 )
             )
+            mirror.seen_boards.discard(board.id)
+        else:
+            mirror.seen_boards.add(board.id)
         fresh = subfolder not in self._boards
         self._boards[subfolder] = board
         if mirror.settings.pull.search and (seen.changed or fresh):
             found = await mirror.server.matching(board.server_id, mirror.settings.pull.search)
             self._matching[board.id] = set(found)
         return seen.changed or fresh
+
+    def _forget_board(self, subfolder: bytes) -> None:
+        """See a board anew before anything is sent to it."""
+        board = self._boards.pop(subfolder, None)
+        if board is not None:
+            self._mirror.seen_boards.discard(board.id)
 
     async def _no_board(self, subfolder: bytes, done: Pass) -> bool:
         """There is no such board. A plan that is only shown goes on as if it had been made."""
@@ -184,29 +208,29 @@ class Reconciler:
             lambda c: places.bind_board(c, mirror.number, subfolder, "", name, made_by_us=True)
         )
         self._boards[subfolder] = pretended
+        mirror.seen_boards.add(pretended.id)
         action = Action(ActionKind.MAKE_BOARD, mirror.key, "the server has no board of this name")
         done.made.append((pretended.id, action))
         return True
 
-    async def _decide(self, look: Look, done: Pass, *, changed: bool) -> None:
-        """Decide about everything when anything may have changed, else about some files only."""
-        everything = changed or look.folder or self._undecided
+    async def _decide(self, look: Look, done: Pass, *, everything: bool) -> None:
+        """Decide about everything, or only about the files that were just hashed."""
         paths = None if everything else done.hashed.paths
         if paths is not None and not paths:
             return
         mirror = self._mirror
-        boards = {key: one for key, one in self._boards.items() if self._readable(one)}
-        done.plan = await asyncio.to_thread(
-            decide.decide, mirror, boards, self._matching, paths
-        )  # fmt: skip
-        self._undecided = bool(done.plan.blocked)
+        boards = {key: one for key, one in self._boards.items() if one.id in mirror.seen_boards}
+        plan = await asyncio.to_thread(decide.decide, mirror, boards, self._matching, paths)
+        done.plan.actions += plan.actions
+        done.plan.blocked = plan.blocked
+        if everything:
+            self._undecided = bool(plan.blocked)
+        elif plan.blocked:
+            self._undecided = True
         if not self._dry:
-            done.run = await decide.record(mirror, done.plan, look.cause)
-
-    def _readable(self, board: BoardRecord) -> bool:
-        """Tell whether every item of a board was read: before that, no upload may start."""
-        with self._mirror.state.read() as connection:
-            return not places.has_unread(connection, board.id)
+            done.run = await decide.record(mirror, plan, look.cause, done.run)
+            if plan.actions:
+                self.planned()
 
     async def _note_troubles(self, done: Pass) -> None:
         if self._dry:

@@ -34,6 +34,7 @@ class Worker:
         self.mirror = mirror
         self.reconciler = Reconciler(mirror)
         self._carrier = carrier
+        self.reconciler.planned = carrier.wake
         self._schedule = schedule
         self._look = Look(cause="event")
         self._wake = asyncio.Event()
@@ -89,8 +90,7 @@ class Worker:
         done = await self.reconciler.look(look)
         self._plan_timers(look, done)
         self.last = done
-        if done.run is not None:
-            self._carrier.wake()
+        self._carrier.wake()
         self._wake.set()
         return done
 

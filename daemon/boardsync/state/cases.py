@@ -114,6 +114,12 @@ def file_cases(
         )  # fmt: skip
 
 
+def own_items(connection: Connection, board: int, token: str) -> list[str]:
+    """Return the items of a board that carry a token of ours and are not linked, oldest first."""
+    rows = connection.execute(_OWN_ITEMS, {"board": board, "tokens": [token]})
+    return [row.item_id for row in rows]
+
+
 def open_items(connection: Connection, board: int, limit: int, after: str = "") -> list[ItemCase]:
     """Return described items that no link and no transfer covers."""
     values = {"board": board, "after": after, "limit": limit}

@@ -156,13 +156,22 @@ def paths_of_digest(connection: Connection, mirror: int, digest: str) -> list[by
     return list(connection.execute(query.order_by(file.c.path)).scalars())
 
 
-def refuse_file(connection: Connection, mirror: int, path: bytes, reason: str, now_ns: int) -> None:
-    """Record that a file cannot be sent as it is. A change of the file lifts it."""
-    connection.execute(
-        update(file)
-        .where(file.c.mirror == mirror, file.c.path == path)
-        .values(refusal=reason, hashed_ns=now_ns)
-    )
+def refuse_file(
+    connection: Connection,
+    mirror: int,
+    path: bytes,
+    reason: str,
+    now_ns: int,
+    digest: str | None = None,
+) -> None:
+    """Record that a file cannot be sent as it is. A change of the file lifts it.
+
+    digest: only while the file still holds this picture.
+    """
+    query = update(file).where(file.c.mirror == mirror, file.c.path == path)
+    if digest is not None:
+        query = query.where(file.c.digest == digest)
+    connection.execute(query.values(refusal=reason, hashed_ns=now_ns))
 
 
 def forgive(connection: Connection, mirror: int, path: bytes) -> bool:

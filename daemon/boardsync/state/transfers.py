@@ -48,10 +48,18 @@ def plan_transfers(
 
 
 def due(
-    connection: Connection, mirrors: Collection[int], kind: ActionKind, now_ms: int,
-    besides: Collection[int], limit: int,
-) -> list[TransferRecord]:  # fmt: skip
-    """Return transfers that may go now, oldest first, except those in `besides`."""
+    connection: Connection,
+    mirrors: Collection[int],
+    kind: ActionKind,
+    now_ms: int,
+    besides: Collection[int],
+    limit: int,
+    boards: Collection[int] | None = None,
+) -> list[TransferRecord]:
+    """Return transfers that may go now, oldest first, except those in `besides`.
+
+    boards: only to or from these.
+    """
     query = (
         _live(mirrors)
         .where(
@@ -62,6 +70,8 @@ def due(
         .order_by(transfer.c.id)
         .limit(limit)
     )
+    if boards is not None:
+        query = query.where(transfer.c.board.in_(boards))
     return [_record(row) for row in connection.execute(query)]
 
 

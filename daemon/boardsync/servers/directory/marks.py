@@ -148,7 +148,9 @@ def _parse_inner(value: object) -> Mark | None:
     texts = [value.get(key) for key in _MARK_TEXTS]
     if not all(isinstance(text, str) for text in texts):
         return None
-    return Mark(**{key: value[key] for key in _MARK_TEXTS})
+    name = value.get("name")
+    known = name if isinstance(name, str) else None
+    return Mark(**{key: value[key] for key in _MARK_TEXTS}, name=known)
 
 
 def _hash(text: str) -> str:

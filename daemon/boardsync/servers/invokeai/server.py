@@ -19,6 +19,7 @@ from boardsync.errors import (
     ServerFault,
     ServerRefused,
 )
+from boardsync.formats import BUILT_IN
 from boardsync.model import (
     Board,
     Capabilities,
@@ -64,6 +65,7 @@ CAPABILITIES: Final = Capabilities(
     needs_upright=True,
     needs_srgb=True,
     needs_plain_modes=True,
+    reads=BUILT_IN,
     max_pixels=178_956_970,
 )
 
