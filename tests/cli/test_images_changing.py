@@ -27,10 +27,9 @@ def test_images_are_starred_and_unstarred_by_beginnings_too(fake: FakeInvokeAI, 
     told = cli.json("images", "star", first.name[:12], second.name)
     assert [result["name"] for result in told["results"]] == [first.name, second.name]
     assert told["totals"] == {"starred": 2, "absent": 0, "unreachable": 0, "refused": 0}
-    assert first.starred
-    assert second.starred
+    assert [image.starred for image in (first, second)] == [True, True]
     assert cli("images", "unstar", first.name).stdout == "1 unstarred\n"
-    assert (first.starred, second.starred) == (False, True)
+    assert [image.starred for image in (first, second)] == [False, True]
 
 
 def test_one_image_that_is_missing_does_not_stop_the_others(fake: FakeInvokeAI, cli: Cli) -> None:

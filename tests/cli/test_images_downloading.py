@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from boardsync.cli.downloads import Ending, Fetched, Fetcher, Job, file_name, jobs_in
 from boardsync.formats.whole import check
-from boardsync.model import Item
+from boardsync.model import Download, Item
 from cli.command_kit import SECONDS, Cli, command, seen_on_terminal
 from servers.fake_invokeai import CUT, HANGING, FakeInvokeAI, status
 from servers.fake_invokeai_store import FakeBoard, FakeImage
@@ -265,6 +267,37 @@ async def test_a_busy_server_is_not_asked_for_every_single_image(
     assert [result.name for result in results] == names
     assert {result.ending for result in results} == {Ending.FAILED}
     assert own_fake.requests["full"] == 1
+
+
+async def test_a_full_disk_ends_a_download(tmp_path: Path) -> None:
+    class FullDisk:
+        """A client on a machine whose disk is full."""
+
+        def __init__(self) -> None:
+            self.images = self
+            self.attempts = 0
+
+        async def download(self, item: Item, sink: BinaryIO, *, thumbnail: bool) -> Download:
+            self.attempts += 1
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    client = FullDisk()
+    jobs = jobs_in(str(tmp_path), [Item("a.png", None), Item("b.png", None)], thumbnail=False)
+    results = await Fetcher(client, at_once=1).fetch(jobs)  # type: ignore[arg-type]
+    assert ["No space left" in str(result.reason) for result in results] == [True, True]
+    assert client.attempts == 1
+    assert files(tmp_path) == {}
+
+
+def test_bytes_that_the_disk_does_not_take_leave_nothing_behind(
+    fake: FakeInvokeAI, image: FakeImage, tmp_path: Path
+) -> None:
+    words = command("images", "download", image.name, "--to", str(tmp_path), "--url", fake.url)
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *words]
+    result = subprocess.run(limited, capture_output=True, text=True, timeout=SECONDS)
+    assert result.returncode == 1
+    assert "File too large" in result.stdout
+    assert files(tmp_path) == {}
 
 
 def test_a_terminal_shows_a_bar_instead_of_lines(

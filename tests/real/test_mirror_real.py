@@ -2,144 +2,21 @@
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import random
 import signal
 import subprocess
-import sys
 import time
-import urllib.parse
-import urllib.request
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image, ImageChops, ImageOps
 
-from boardsync.formats import JPEG, PNG, WEBP
-from picture_samples import sample
 from real.counting_proxy import counting
-from real.invokeai_server import RealInvokeAI
+from real.mirror_kit import Setup, count, links_of, make_pictures, wait_for
 
 pytestmark = pytest.mark.real
-
-PROMPT = '{"positive_prompt":"a fox in the snow","seed":%d}'
-
-
-class Setup:
-    """A settings file, a folder and a board on the real server."""
-
-    def __init__(self, base: Path, server: RealInvokeAI) -> None:
-        self.server = server
-        self.folder = base / "pictures"
-        self.folder.mkdir()
-        self.board = f"board {uuid.uuid4()}"
-        self.config = base / "config.yaml"
-        self.state = base / "state" / "state.db"
-        self.write_config(server.url)
-
-    def write_config(self, url: str) -> None:
-        self.config.write_text(
-            json.dumps(
-                {
-                    "state": str(self.state),
-                    "servers": {"main": {"kind": "invokeai", "url": url}},
-                    "mirrors": [
-                        {"name": "m", "folder": str(self.folder), "server": "main",
-                         "board": self.board, "settle": {"quiet": "500ms"}}
-                    ],
-                }
-            )
-        )  # fmt: skip
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "boardsync", "-c", str(self.config), *arguments]
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments), capture_output=True, text=True, timeout=300, check=False
-        )
-
-    def once(self) -> dict[str, Any]:
-        done = self.run("once", "--json")
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)["mirrors"][0]
-
-    def api(self, path: str) -> Any:
-        with urllib.request.urlopen(f"{self.server.url}/api/v1/{path}", timeout=60) as answer:
-            return json.loads(answer.read())
-
-    def board_id(self) -> str:
-        boards = self.api("boards/?all=true&include_archived=true")
-        return next(b["board_id"] for b in boards if b["board_name"] == self.board)
-
-    def names(self) -> list[str]:
-        return self.api(f"boards/{self.board_id()}/image_names")
-
-    def full(self, name: str) -> Image.Image:
-        with urllib.request.urlopen(
-            f"{self.server.url}/api/v1/images/i/{name}/full", timeout=60
-        ) as answer:
-            image = Image.open(io.BytesIO(answer.read()))
-            image.load()
-        return image
-
-
-@pytest.fixture
-def setup(tmp_path: Path, invokeai: RealInvokeAI) -> Setup:
-    return Setup(tmp_path, invokeai)
-
-
-def make_pictures(folder: Path, count: int, size: tuple[int, int] = (160, 120)) -> list[Path]:
-    """Write different real pictures of several formats, modes and traits into subfolders."""
-    made = []
-    for number in range(count):
-        name, content = _content(number, size)
-        path = folder / ["", "a", "a/b", "\u00fcmlaut", "c d"][number % 5] / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-        made.append(path)
-    return made
-
-
-def _content(number: int, size: tuple[int, int]) -> tuple[str, bytes]:
-    stem, seed = f"p{number:03}", 1000 + number
-    prompt = (("invokeai_metadata", PROMPT % number), ("parameters", f"a fox\nSeed: {number}"))
-    choices: list[Callable[[], tuple[str, bytes]]] = [
-        lambda: (f"{stem}.png", sample(PNG, "RGB", size, seed=seed)),
-        lambda: (f"{stem}.jpg", sample(JPEG, "RGB", size, seed=seed, orientation=1 + number % 8)),
-        lambda: (f"{stem}.webp", sample(WEBP, "RGB", size, seed=seed)),
-        lambda: (f"{stem}.png", sample(PNG, "RGBA", size, seed=seed, text=prompt)),
-        lambda: (f"{stem}.png", sample(PNG, "P", size, seed=seed)),
-    ]
-    return choices[number % len(choices)]()
-
-
-def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, f"not within {seconds} s: {what}"
-        time.sleep(0.1)
-
-
-@pytest.fixture
-def daemon(setup: Setup) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start() -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(setup.command("run"), stderr=subprocess.DEVNULL)
-        started.append(process)
-        return process
-
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
 
 
 def test_two_hundred_pictures_arrive_once_upright_and_with_the_same_pixels(setup: Setup) -> None:
@@ -150,7 +27,7 @@ def test_two_hundred_pictures_arrive_once_upright_and_with_the_same_pixels(setup
     assert (result["uploaded"], result["synced"], result["refused"]) == (200, 200, 0)
     names = setup.names()
     assert len(names) == len(set(names)) == 200
-    told = {entry["path"]: entry for entry in _links(setup)}
+    told = {entry["path"]: entry for entry in links_of(setup)}
     for path in paths:
         item = told[str(path.relative_to(setup.folder))]["item_id"]
         with Image.open(path) as opened:
@@ -164,7 +41,7 @@ def test_generation_data_survives_and_carries_our_mark_beside_it(setup: Setup) -
     make_pictures(setup.folder, 5)
     setup.once()
 
-    marked = [e for e in _links(setup) if e["path"].endswith("p003.png")]
+    marked = [e for e in links_of(setup) if e["path"].endswith("p003.png")]
     metadata = setup.api(f"images/i/{marked[0]['item_id']}/metadata")
 
     assert metadata["positive_prompt"] == "a fox in the snow"
@@ -189,10 +66,10 @@ def test_stopped_in_the_middle_and_started_again_gives_each_picture_once(
 ) -> None:
     make_pictures(setup.folder, 200)
     process = daemon()
-    wait_for(lambda: _count(setup) >= 40, 90, "40 pictures on the board")
+    wait_for(lambda: count(setup) >= 40, 90, "40 pictures on the board")
     os.kill(process.pid, ending)
     code = process.wait(timeout=60)
-    half = _count(setup)
+    half = count(setup)
     assert half < 200
     assert code == (0 if ending == signal.SIGTERM else -signal.SIGKILL)
 
@@ -254,18 +131,3 @@ def _width(path: Path) -> int:
     with Image.open(path) as image:
         image.load()
         return image.size[0]
-
-
-def _count(setup: Setup) -> int:
-    try:
-        return len(setup.names())
-    except StopIteration:
-        return 0
-
-
-def _links(setup: Setup) -> list[dict[str, Any]]:
-    told = json.loads(setup.run("history", "--json").stdout)["runs"]
-    links: list[dict[str, Any]] = []
-    for run in told:
-        links += json.loads(setup.run("history", str(run["id"]), "--json").stdout)["links"]
-    return links

@@ -41,9 +41,7 @@ class Wiring:
 class Context:
     """What the group hands to its commands: options, and the settings when first asked for."""
 
-    def __init__(
-        self, config: str | None, level: str | None, wiring: Wiring | None = None
-    ) -> None:
+    def __init__(self, config: str | None, level: str | None, wiring: Wiring | None = None) -> None:
         self.wiring = wiring or Wiring()
         self._config = config
         self._level = level

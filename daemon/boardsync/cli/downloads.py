@@ -135,24 +135,17 @@ class Fetcher:
             return await in_parallel(done, jobs, self._at_once)
 
     async def _result(self, job: Job) -> Fetched:
-        name = job.image.item_id
+        failure = self._end
         try:
-            if self._end is not None:
-                raise self._end
-            return await self._save(job)
-        except _FOR_ALL as error:
-            self._end = error
-            return Fetched(name, Ending.FAILED, reason=str(error))
-        except BoardsyncError as error:
-            return Fetched(name, Ending.FAILED, reason=str(error))
+            if failure is None:
+                return await self._save(job)
         except OSError as error:
-            return self._disk_trouble(job, error)
-
-    def _disk_trouble(self, job: Job, error: OSError) -> Fetched:
-        reason = f"{job.path} cannot be written: {error.strerror or error}"
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            self._end = NoRoom(reason)
-        return Fetched(job.image.item_id, Ending.FAILED, reason=reason)
+            failure = _disk_error(job, error)
+        except BoardsyncError as error:
+            failure = error
+        if isinstance(failure, _FOR_ALL):
+            self._end = failure
+        return Fetched(job.image.item_id, Ending.FAILED, reason=str(failure))
 
     async def _save(self, job: Job) -> Fetched:
         skipped = Fetched(job.image.item_id, Ending.SKIPPED, job.path)
@@ -181,15 +174,24 @@ class Fetcher:
         async def attempt() -> tuple[bytes, Download]:
             stream, temporary = await asyncio.to_thread(create_temp, directory)
             try:
-                download = await self._images.download(job.image, stream, thumbnail=self._thumbnail)
-                await asyncio.to_thread(sync_and_close, stream)
+                # Closing fails like writing on a full disk, hence inside the same `try`.
+                with stream:
+                    download = await self._images.download(
+                        job.image, stream, thumbnail=self._thumbnail
+                    )
+                    await asyncio.to_thread(sync_and_close, stream)
             except BaseException:
-                stream.close()
                 await asyncio.shield(asyncio.to_thread(remove_if_there, temporary))
                 raise
             return temporary, download
 
         return await _patiently(attempt, self._waits)
+
+
+def _disk_error(job: Job, error: OSError) -> BoardsyncError:
+    reason = f"{job.path} cannot be written: {error.strerror or error}"
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return NoRoom(f"{reason}; free some space") if full else Refused(reason)
 
 
 async def _patiently(attempt: Callable[[], Awaitable[Result]], waits: Sequence[float]) -> Result:

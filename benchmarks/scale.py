@@ -1,0 +1,30 @@
+"""How much a run measures: the whole, or just enough to see that everything works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Amounts. files: of the big folder. large, small: uploads of a round. Times in seconds."""
+
+    files: int = 100_000
+    large: int = 32
+    small: int = 200
+    small_fake: int = 500
+    rounds: int = 5
+    budget: float = 90.0
+    idle_wait: float = 10.0
+    idle_window: float = 20.0
+    first_pass_timeout: float = 3600.0
+    real_asked: bool = False
+    quick: bool = False
+
+
+def quick_scale() -> Scale:
+    """Return the smallest amounts that still exercise everything."""
+    return Scale(
+        files=300, large=2, small=8, small_fake=16, rounds=1, budget=5.0, idle_wait=0.5,
+        idle_window=1.0, quick=True,
+    )  # fmt: skip
