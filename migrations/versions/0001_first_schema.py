@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("mirror", sa.Integer(), nullable=False),
         sa.Column("subfolder", sa.BLOB(), nullable=False),
+        sa.Column("asked", sa.Text(), nullable=False),
         sa.Column("server_id", sa.Text(), nullable=True),
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("current", sa.Boolean(), server_default=sa.text("1"), nullable=False),

@@ -9,7 +9,6 @@ import pytest
 from boardsync.model import Direction
 from engine.world import SkippingClock, World, picture, world
 
-
 EVERYTHING = {"marked": True, "categories": ["general", "user"]}
 
 
@@ -176,3 +175,39 @@ async def test_uploads_begin_before_a_large_folder_is_hashed_to_its_end(
             from boardsync.state import runs
 
             assert len(runs.history(connection, None, 10)) == 1
+
+
+async def test_another_board_in_the_settings_gets_the_pictures_and_the_old_one_keeps_its_own(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        here.write("a.png")
+        await here.look()
+        await here.close()
+        here.settings["mirrors"][0]["board"] = "other"
+        await here.open()
+
+        result = await here.look()
+
+        assert (result.uploaded, result.synced) == (1, 1)
+        assert (len(here.items("board")), len(here.items("other"))) == (1, 1)
+        await here.close()
+        here.settings["mirrors"][0]["board"] = "board"
+        await here.open()
+        assert (await here.look()).uploaded == 0
+
+
+async def test_a_board_that_is_renamed_on_the_server_stays_the_mirrors_board(
+    tmp_path: Path,
+) -> None:
+    from dataclasses import replace
+
+    async with world(tmp_path) as here:
+        here.write("a.png")
+        await here.look()
+        board = here.board()
+        here.server._boards[board.board_id] = replace(board, name="renamed")
+        here.write("b.png", seed=2)
+        await here.look()
+
+        assert len(here.items("renamed")) == 2

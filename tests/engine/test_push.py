@@ -107,6 +107,17 @@ async def test_the_ghost_of_a_failed_upload_is_removed_and_the_picture_sent_agai
     assert await here.quiet()
 
 
+async def test_a_ghost_that_a_listing_showed_is_not_taken_for_the_picture(here: World) -> None:
+    here.write("a.png", seed=1)
+    here.server.faults.ghosts = 1
+    await here.look(patience=0.0)
+    for _ in range(3):
+        result = await here.look(patience=300.0)
+
+    assert [here.server._stored[item.item_id].whole for item in here.items()] == [True]
+    assert (result.synced, result.left) == (1, 0)
+
+
 async def test_a_busy_server_is_given_the_time_it_asks_for(here: World) -> None:
     here.write("a.png")
     await here.look()

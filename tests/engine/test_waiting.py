@@ -64,7 +64,7 @@ async def test_a_deleted_board_is_not_made_again_and_its_files_wait(here: World)
 
     here.server.add_board("board")
     result = await here.look()
-    assert (result.trouble, result.uploaded) == (None, 1)
+    assert (result.trouble, result.uploaded, result.synced) == (None, 2, 2)
 
 
 async def test_a_server_that_is_away_is_asked_seldom_and_the_mirror_goes_on_by_itself(

@@ -34,7 +34,7 @@ def status(context: Context, as_json: bool) -> None:
     told = daemon_request(settings, "GET", "/status")
     if told is None:
         told = _from_state(settings, lambda state: report.status(settings, state))
-        told = (told or _never_run(settings)) | {"daemon": None}
+        told = (told or report.status(settings, None)) | {"daemon": None}
     if as_json:
         print_json(told)
         return
@@ -44,11 +44,6 @@ def status(context: Context, as_json: bool) -> None:
     print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
     for one in told["mirrors"]:
         _print_details(one)
-
-
-def _never_run(settings: Settings) -> dict[str, Any]:
-    mirrors = [{"mirror": one.name, "condition": "never run"} for one in settings.mirrors]
-    return {"state": str(settings.state), "mirrors": mirrors}
 
 
 def _print_details(one: dict[str, Any]) -> None:

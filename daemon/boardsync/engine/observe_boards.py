@@ -40,20 +40,23 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
     """
     with mirror.state.read() as connection:
         bound = places.board_for(connection, mirror.number, subfolder)
+    name = board_name(mirror, subfolder)
+    if bound is not None and bound.asked != name:
+        log.info("the settings name another board now", before=bound.asked, now=name)
+        bound = None
     if bound is not None and bound.missing_since_ms is None:
         return bound
-    name = board_name(mirror, subfolder)
     if name == UNCATEGORIZED and mirror.server.capabilities.categories:
-        return await _bind(mirror, subfolder, None, "Uncategorized")
+        return await _bind(mirror, subfolder, Board(None, "Uncategorized"))
     found = await _oldest_named(mirror, name, at_first=bound is None)
     if found is None and bound is not None:
         raise _deleted(mirror, name)
     if found is not None:
-        return await _bind(mirror, subfolder, found.board_id, found.name)
+        return await _bind(mirror, subfolder, found)
     if not (may_create and mirror.settings.create_board):
         return None
     made = await _create(mirror, name)
-    return await _bind(mirror, subfolder, made.board_id, made.name, made_by_us=True)
+    return await _bind(mirror, subfolder, made, made_by_us=True)
 
 
 def _deleted(mirror: Mirror, name: str) -> BoardMissing:
@@ -103,13 +106,15 @@ async def _create(mirror: Mirror, name: str) -> Board:
 
 
 async def _bind(
-    mirror: Mirror, subfolder: bytes, board_id: str | None, name: str, *, made_by_us: bool = False
+    mirror: Mirror, subfolder: bytes, board: Board, *, made_by_us: bool = False
 ) -> BoardRecord:
+    asked = board_name(mirror, subfolder)
     return await mirror.state.write(
         lambda c: places.bind_board(
-            c, mirror.number, subfolder, board_id, name, made_by_us=made_by_us
+            c, mirror.number, subfolder, board.board_id, board.name,
+            asked=asked, made_by_us=made_by_us,
         )
-    )
+    )  # fmt: skip
 
 
 async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:

@@ -80,11 +80,7 @@ class Pusher:
     async def _pack(self, board: BoardRecord, transfer: TransferRecord) -> Parcel | None:
         """Settle an unknown outcome, then read, check and prepare one snapshot of the file."""
         try:
-            # SENDING without a sender is an intent whose process ended: its outcome is unknown too.
-            doubtful = transfer.state in (TransferState.UNKNOWN, TransferState.SENDING)
-            if doubtful and not await self._resolve(board, transfer):
-                return None
-            if await self._found_meanwhile(board, transfer):
+            if self._doubtful(board, transfer) and not await self._resolve(board, transfer):
                 return None
             snapshot = await self._snapshot(transfer)
             return None if snapshot is None else await self._prepare(transfer, snapshot)
@@ -92,20 +88,16 @@ class Pusher:
             await self._failed(transfer, error)
             return None
 
-    async def _found_meanwhile(self, board: BoardRecord, transfer: TransferRecord) -> bool:
-        """Link instead of sending when a listing showed the picture since this was planned.
+    def _doubtful(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+        """Tell whether this picture may be on the board already.
 
-        So a transfer out of an old state file, long done since, is not done again.
+        SENDING without a sender is an intent whose process ended. And a plan out of an old
+        state file may have come true since: then a listing showed an item with its token.
         """
-        assert transfer.token is not None  # noqa: S101
+        if transfer.state in (TransferState.UNKNOWN, TransferState.SENDING):
+            return True
         with self._mirror.state.read() as connection:
-            found = cases.own_items(connection, board.id, transfer.token)
-            known = observations.find_item(connection, board.id, found[0]) if found else None
-        item, mark = known or (None, None)
-        if item is None or mark is None:
-            return False
-        await self._agree(board, transfer, item, mark, None)
-        return True
+            return bool(cases.own_items(connection, board.id, str(transfer.token)))
 
     async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
         """Read the file. None when it is not the planned picture any more: plan it anew."""
@@ -286,11 +278,13 @@ class Pusher:
                     log.warning("surplus items carry this token", items=[i.item_id for i, _ in own])
                 return False
         moment = now_ms(self._mirror.clock)
-        if own and moment - (transfer.first_sent_ms or 0) < GHOST_SECONDS * 1000:
+        if own and moment - _first_sent_ms(transfer, own[0][0], moment) < GHOST_SECONDS * 1000:
             return await self._look_later(transfer, moment)
         for item, _ in own:
             log.warning("removing the ghost of a failed upload", item=item.item_id)
             await self._mirror.server.delete_ghost(item)
+        ghosts = [item.item_id for item, _ in own]
+        await self._mirror.state.write(lambda c: observations.forget_items(c, board.id, ghosts))
         if not own and transfer.lookups + 1 < LOOKUPS_BEFORE_SENDING:
             return await self._look_later(transfer, moment)
         return True
@@ -369,6 +363,11 @@ def _note_intents(c: Any, parcels: Sequence[Parcel], moment: int) -> None:
 def _path(transfer: TransferRecord) -> bytes:
     assert transfer.path is not None  # noqa: S101
     return transfer.path
+
+
+def _first_sent_ms(transfer: TransferRecord, item: Item, moment: int) -> int:
+    """Return since when an item of ours may have been in the making, by whichever clock knows."""
+    return transfer.first_sent_ms or item.created_ms or moment
 
 
 def _sha256(content: bytes) -> str:

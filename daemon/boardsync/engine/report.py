@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from boardsync.config.model import MirrorSettings, Settings
 from boardsync.state import links, observations, places, runs, summary, transfers
 from boardsync.state.database import State
+from boardsync.state.records import Tally
 
 EXAMPLES = 10
 
@@ -24,22 +25,36 @@ def show(path: bytes | None) -> str | None:
     return None if path is None else path.decode("utf-8", "backslashreplace")
 
 
-def status(settings: Settings, state: State) -> dict[str, Any]:
-    """Tell how every mirror stands."""
-    with state.read() as connection:
-        mirrors = [_mirror_status(connection, one) for one in settings.mirrors]
+def status(settings: Settings, state: State | None) -> dict[str, Any]:
+    """Tell how every mirror stands. state: None while there is none; the answer's shape is one."""
+    if state is None:
+        mirrors = [_never_run(one) for one in settings.mirrors]
+    else:
+        with state.read() as connection:
+            mirrors = [_mirror_status(connection, one) for one in settings.mirrors]
     return {"state": str(settings.state), "mirrors": mirrors}
 
 
-def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str, Any]:
-    number = places.find_mirror(connection, settings.id)
+def _never_run(settings: MirrorSettings) -> dict[str, Any]:
     told: dict[str, Any] = {
         "mirror": settings.name,
         "folder": str(settings.folder),
         "server": settings.server,
         "direction": settings.direction.value,
         "condition": "never run",
+        "boards": [],
+        "scanned_ms": None,
+        "trouble": None,
+        "trouble_since_ms": None,
+        "errors": [],
+        "refusals": [],
     }
+    return told | asdict(Tally())
+
+
+def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str, Any]:
+    number = places.find_mirror(connection, settings.id)
+    told = _never_run(settings)
     if number is None:
         return told
     tally = summary.tally(connection, number)

@@ -17,7 +17,11 @@ PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
 
 @dataclass(frozen=True, slots=True)
 class KnownLink:
-    """A link as the planner needs it. item_there: the item was in the last listing."""
+    """A link as the planner needs it.
+
+    item_there: the last listing showed the item, and in the version that was linked: what
+    changed since on the board is another picture.
+    """
 
     path: bytes
     digest: str

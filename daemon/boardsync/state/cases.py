@@ -1,6 +1,7 @@
 """Queries that gather the cases for the planner.
 
-They leave out only subjects for which `plan.cases` has nothing to do; a test proves that.
+They leave out only subjects for which `plan.cases` has nothing to do, or that a transfer
+carries; a test proves that. What happened on a board that is not used any more settles nothing.
 """
 
 from __future__ import annotations
@@ -17,15 +18,17 @@ from boardsync.plan.tokens import token_for
 from boardsync.state.observations import parse_mark
 
 _LIVE = "t.state NOT IN ('done', 'refused', 'dropped')"
+_USED = "(SELECT b.id FROM board b WHERE b.mirror = :mirror AND b.current)"
 
 _OPEN = f"""
     SELECT f.path, f.digest FROM file f
     WHERE f.mirror = :mirror AND f.hashed_ns IS NOT NULL AND f.digest IS NOT NULL
       AND f.refusal IS NULL
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.mirror = f.mirror AND l.path = f.path
-                      AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone'))
+                      AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone')
+                      AND l.board IN {_USED})
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = f.mirror AND t.path = f.path
-                      AND t.digest = f.digest AND {_LIVE})
+                      AND t.digest = f.digest AND t.board IN {_USED} AND {_LIVE})
 """  # noqa: S608
 _OPEN_FILES = text(_OPEN + " AND f.path > :after ORDER BY f.path LIMIT :limit")
 _OPEN_AMONG = text(_OPEN + " AND f.path IN :paths ORDER BY f.path").bindparams(
@@ -45,7 +48,8 @@ _OPEN_ITEMS = text(
 )
 _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
-           EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id) AS there
+           EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id
+                   AND i.version = l.version) AS there
     FROM link l
 """
 _LINKS_OF_PATHS = text(

@@ -7,25 +7,49 @@ import os
 import sqlite3
 from pathlib import Path
 
+from boardsync.files.durable import fsync_directory
+from boardsync.state.trouble import DAMAGED, opening, primary_code
+
 
 def copy_database(source: Path, target: Path) -> None:
-    """Copy a live database consistently; durable when it returns."""
+    """Copy a live database consistently; durable when it returns.
+
+    A copy that fails leaves nothing behind. Raises NoRoom, NeedsPerson or TryAgain.
+    """
     temporary = target.with_name(target.name + ".part")
+    with opening(target):
+        # What a killed copy left would be taken for a database to overwrite.
+        temporary.unlink(missing_ok=True)
+        try:
+            _copy(source, temporary)
+            temporary.replace(target)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        fsync_directory(target.parent)
+
+
+def _copy(source: Path, target: Path) -> None:
     with (
         contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as original,
-        contextlib.closing(sqlite3.connect(temporary)) as copy,
+        contextlib.closing(sqlite3.connect(target)) as copy,
     ):
         original.backup(copy)
-    with temporary.open("rb+") as stream:
+    with target.open("rb+") as stream:
         os.fsync(stream.fileno())
-    temporary.replace(target)
 
 
 def check_integrity(path: Path) -> str | None:
-    """Return what SQLite's quick check complains of, or None when all is well."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
-            answer = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-    except sqlite3.DatabaseError as error:
-        return str(error)
+    """Return what SQLite finds damaged, or None when all is well.
+
+    A file that cannot be looked at is not thereby damaged: raises NeedsPerson or TryAgain.
+    """
+    with opening(path):
+        try:
+            with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+                answer = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+        except sqlite3.DatabaseError as error:
+            if primary_code(error) not in DAMAGED:
+                raise
+            return str(error)
     return None if answer == "ok" else answer

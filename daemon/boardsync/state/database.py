@@ -9,22 +9,27 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.pool import NullPool, QueuePool
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import QueuePool
 
+from boardsync.errors import TryAgain
 from boardsync.state import upgrade
 from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.trouble import opening, state_error
 from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 BUSY_SECONDS = 10.0
+_CURSORS = "boardsync cursors"
 
 
 class State:
@@ -38,14 +43,18 @@ class State:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one consistent moment. Do not await the network in it."""
-        with self._reader.connect() as connection:
-            try:
-                yield connection
-            except BaseException:
-                # A traceback can keep a half-read cursor alive, and that cursor would pin the
-                # next user of a pooled connection to this moment. So it is not pooled again.
-                connection.invalidate()
-                raise
+        try:
+            with self._reader.connect() as connection:
+                try:
+                    yield connection
+                except BaseException:
+                    # A traceback can keep a half-read cursor alive, and that cursor would pin the
+                    # next user of a pooled connection to this moment. So it is not pooled again.
+                    connection.invalidate()
+                    raise
+                _close_cursors(connection)
+        except DBAPIError as error:
+            raise state_error(error) from error
 
     async def write(self, work: Work[T]) -> T:
         """Run `work(connection)` in a transaction; return once it is durable."""
@@ -56,28 +65,43 @@ class State:
         return self._writer.write_now(work)
 
     def close(self) -> None:
-        self._writer.close()
+        """Finish what was handed in. Afterwards the one file holds everything.
+
+        The writer goes last: only it may move what is in the log into the file.
+        """
         self._reader.dispose()
+        self._writer.close()
 
 
 def open_state(path: Path, *, inline: bool = False) -> State:
     """Open for writing: make it, upgrade it, or set a corrupt one aside and begin anew.
 
-    inline: commit in the calling thread, for tools and tests. Raises StateTooNew, untouched.
+    inline: commit in the calling thread, for tools and tests. Raises StateTooNew, NeedsPerson
+    or TryAgain, with the file untouched, and NoRoom.
     """
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _set_aside_if_corrupt(path)
-    upgrade.to_head(path)
+    with opening(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _set_aside_if_corrupt(path)
+        upgrade.to_head(path)
     engine = _writing_engine(path)
     writer: Writer = InlineWriter(engine) if inline else GroupCommitWriter(engine)
     return State(path, reading_engine(path), writer)
 
 
 def open_readonly(path: Path) -> State:
-    """Open without the right to write. Raises FileNotFoundError when there is none yet."""
-    if not path.exists():
+    """Open without the right to write.
+
+    Raises FileNotFoundError when there is none yet, StateTooNew, NeedsPerson, or TryAgain for
+    one that is damaged or of an older boardsync.
+    """
+    with opening(path):
+        found = upgrade.refuse_newer(path)
+    if found is None:
         raise FileNotFoundError(path)
-    upgrade.refuse_newer(path)
+    if found != upgrade.HEAD:
+        raise TryAgain(
+            f"{path}: written by an older boardsync; `boardsync run` or `once` upgrades it"
+        )
     engine = reading_engine(path)
     return State(path, engine, InlineWriter(engine))
 
@@ -88,9 +112,9 @@ def open_scratch(path: Path, directory: Path) -> State:
     A missing original gives an empty copy. The caller removes `directory`.
     """
     copy = directory / "plan.db"
-    if path.exists():
-        upgrade.refuse_newer(path)
-        copy_database(path, copy)
+    with opening(path):
+        if upgrade.refuse_newer(path) is not None:
+            copy_database(path, copy)
     return open_state(copy, inline=True)
 
 
@@ -114,13 +138,23 @@ def reading_engine(path: Path) -> Engine:
     def on_begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN")
 
+    @event.listens_for(engine, "after_cursor_execute")
+    def on_execute(connection: Connection, cursor: sqlite3.Cursor, *_: Any) -> None:
+        connection.info.setdefault(_CURSORS, weakref.WeakSet()).add(cursor)
+
     return engine
+
+
+def _close_cursors(connection: Connection) -> None:
+    """Let go of what was not read to its end: it would pin the connection's next user, too."""
+    for cursor in connection.info.pop(_CURSORS, ()):
+        cursor.close()
 
 
 def _writing_engine(path: Path) -> Engine:
     engine = create_engine(
-        f"sqlite:///{path}",
-        poolclass=NullPool if path.name == ":memory:" else QueuePool,
+        URL.create("sqlite", database=str(path)),
+        poolclass=QueuePool,
         pool_size=1,
         max_overflow=0,
         connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
@@ -149,7 +183,7 @@ def _set_aside_if_corrupt(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     complaint = check_integrity(path)
-    if complaint is None or "locked" in complaint:
+    if complaint is None:
         return
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 
 from boardsync.errors import StateLocked
+from boardsync.state.trouble import opening
 
 
 class StateLock:
@@ -15,19 +16,21 @@ class StateLock:
 
     def __init__(self, state: Path) -> None:
         self.path = state.with_name(state.name + ".lock")
+        self._state = state
         self._fd: int | None = None
 
     def acquire(self) -> None:
-        """Take the lock or raise StateLocked, naming the process that holds it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        """Take the lock. Raises StateLocked, naming the process that holds it, or NeedsPerson."""
+        with opening(self._state):
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = _read_pid(fd)
             os.close(fd)
             raise StateLocked(
-                f"{self.path.with_suffix('')}: in use by another boardsync"
+                f"{self._state}: in use by another boardsync"
                 f"{f' (process {holder})' if holder else ''}; stop that one first,"
                 " or give this one its own `state` setting",
                 pid=holder,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, delete, insert, select, update
 
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import board, item, mirror
+from boardsync.state.schema import board, item, mirror, transfer
 
 _BOARD = (
     board.c.id,
     board.c.mirror,
     board.c.subfolder,
+    board.c.asked,
     board.c.server_id,
     board.c.name,
     board.c.made_by_us,
@@ -100,9 +101,14 @@ def bind_board(
     server_id: str | None,
     name: str,
     *,
+    asked: str | None = None,
     made_by_us: bool = False,
 ) -> BoardRecord:
-    """Say which board a subfolder's pictures go to from now on. Earlier ones keep their links."""
+    """Say which board a subfolder's pictures go to from now on.
+
+    asked: what the settings call it, by default its name.
+    Earlier ones keep their links; their transfers are forgotten, for they could never end.
+    """
     connection.execute(
         update(board)
         .where(board.c.mirror == number, board.c.subfolder == subfolder, board.c.current)
@@ -121,13 +127,14 @@ def bind_board(
         connection.execute(
             update(board)
             .where(board.c.id == old)
-            .values(current=True, name=name, missing_since_ms=None)
+            .values(current=True, asked=asked or name, name=name, missing_since_ms=None)
         )
     else:
         connection.execute(
             insert(board).values(
                 mirror=number,
                 subfolder=subfolder,
+                asked=asked or name,
                 server_id=server_id,
                 name=name,
                 made_by_us=made_by_us,
@@ -135,7 +142,18 @@ def bind_board(
         )
     bound = board_for(connection, number, subfolder)
     assert bound is not None  # noqa: S101
+    _forget_transfers_elsewhere(connection, bound)
     return bound
+
+
+def _forget_transfers_elsewhere(connection: Connection, bound: BoardRecord) -> None:
+    """Forget what was to travel between a subfolder and its earlier boards: it is planned anew."""
+    earlier = select(board.c.id).where(
+        board.c.mirror == bound.mirror,
+        board.c.subfolder == bound.subfolder,
+        board.c.id != bound.id,
+    )
+    connection.execute(delete(transfer).where(transfer.c.board.in_(earlier)))
 
 
 def any_listed(connection: Connection, mirror_keys: Sequence[str]) -> bool:

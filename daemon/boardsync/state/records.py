@@ -9,11 +9,15 @@ from boardsync.model import ActionKind, TransferState
 
 @dataclass(frozen=True, slots=True)
 class BoardRecord:
-    """A board as a mirror knows it. `server_id` None: Uncategorized."""
+    """A board as a mirror knows it. asked: what the settings called it when it was resolved.
+
+    server_id None: Uncategorized.
+    """
 
     id: int
     mirror: int
     subfolder: bytes
+    asked: str
     server_id: str | None
     name: str
     made_by_us: bool

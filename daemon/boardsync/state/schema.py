@@ -58,6 +58,7 @@ board = Table(
     Column("id", Integer, primary_key=True),
     Column("mirror", ForeignKey("mirror.id"), nullable=False),
     Column("subfolder", BLOB, nullable=False),
+    Column("asked", Text, nullable=False),
     Column("server_id", Text),
     Column("name", Text, nullable=False),
     Column("current", Boolean, nullable=False, server_default=text("1")),

@@ -18,9 +18,11 @@ _COUNTS = {
     "unread": """
         SELECT count(*) FROM item i JOIN board b ON b.id = i.board
         WHERE b.mirror = :mirror AND b.current AND i.read = 0""",
-    # Synced means seen on both sides: the file as it is now, and the item in the last listing.
+    # Synced means seen on both sides: the file as it is now, and the item in the last listing
+    # of a board that is used and there.
     "synced": """
         SELECT count(*) FROM link l
+        JOIN board b ON b.id = l.board AND b.current AND b.missing_since_ms IS NULL
         JOIN file f ON f.mirror = l.mirror AND f.path = l.path AND f.digest = l.digest
         JOIN item i ON i.board = l.board AND i.item_id = l.item_id AND i.version = l.version
         WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL""",

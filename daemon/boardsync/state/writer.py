@@ -17,10 +17,13 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from boardsync.errors import BoardsyncError, NoRoom, TryAgain
+from boardsync.errors import Bug, TryAgain
+from boardsync.state.trouble import state_error
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+_Entry = tuple[Work[Any], Future[Any]]
+_Outcome = tuple[Any, BaseException | None]
 
 GROUP_LIMIT = 256
 """Functions in one transaction: bounds how long a reader's snapshot falls behind."""
@@ -64,7 +67,7 @@ class GroupCommitWriter:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._queue: queue.SimpleQueue[tuple[Work[Any], Future[Any]] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
@@ -100,51 +103,83 @@ class GroupCommitWriter:
     def _run(self) -> None:
         stopping = False
         while not stopping:
-            group: list[tuple[Work[Any], Future[Any]]] = []
+            group: list[_Entry] = []
             entry = self._queue.get()
             while True:
                 if entry is None:
                     stopping = True
                     break
-                group.append(entry)
+                if entry[1].set_running_or_notify_cancel():
+                    group.append(entry)
                 if len(group) >= GROUP_LIMIT or self._queue.empty():
                     break
                 entry = self._queue.get()
             if group:
                 self._commit(group)
 
-    def _commit(self, group: list[tuple[Work[Any], Future[Any]]]) -> None:
-        outcomes: list[tuple[Future[Any], Any, BaseException | None]] = []
+    def _commit(self, group: list[_Entry]) -> None:
         try:
-            with self._engine.begin() as connection:
-                for work, future in group:
-                    outcomes.append((future, *_attempt(connection, work)))
-        except Exception as error:  # the commit itself failed: nobody's work is durable
-            failure = state_error(error) if isinstance(error, DBAPIError) else error
-            for _, future in group:
-                future.set_exception(failure)
+            outcomes = self._transaction([work for work, _ in group])
+        except _TransactionLost as lost:
+            if len(group) == 1:
+                group[0][1].set_exception(_told(lost.reason))
+                return
+            # What broke it is alone in its own transaction, and the others are not harmed.
+            for entry in group:
+                self._commit([entry])
             return
-        for future, result, problem in outcomes:
+        except BaseException as error:  # the commit itself failed: nobody's work is durable
+            for _, future in group:
+                future.set_exception(_told(error))
+            return
+        for (_, future), (result, problem) in zip(group, outcomes, strict=True):
             if problem is None:
                 future.set_result(result)
             else:
                 future.set_exception(problem)
 
+    def _transaction(self, works: list[Work[Any]]) -> list[_Outcome]:
+        """Run functions in one transaction. What returns is durable."""
+        with self._engine.begin() as connection:
+            return [_attempt(connection, work) for work in works]
 
-def _attempt(connection: Connection, work: Work[Any]) -> tuple[Any, BaseException | None]:
-    """Run one function under a savepoint, so that its failure is its own."""
+
+class _TransactionLost(Exception):
+    """SQLite took back the whole transaction, with what other functions did in it."""
+
+    def __init__(self, reason: BaseException) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+def _attempt(connection: Connection, work: Work[Any]) -> _Outcome:
+    """Run one function under a savepoint, so that its failure is its own.
+
+    Raises _TransactionLost: a full disk, for one, takes the savepoint and all work before it
+    along, and a caller that was told otherwise would believe that its intent is durable.
+    """
+    connection.exec_driver_sql("SAVEPOINT member")
     try:
-        with connection.begin_nested():
-            return work(connection), None
-    except DBAPIError as error:
-        return None, state_error(error)
-    except Exception as error:  # handed to whoever asked for it
-        return None, error
+        result, problem = work(connection), None
+    except BaseException as error:  # handed to whoever asked for it; the writer goes on
+        result, problem = None, error
+    if not _in_transaction(connection):
+        raise _TransactionLost(problem or Bug("a function ended the writer's transaction"))
+    if problem is not None:
+        connection.exec_driver_sql("ROLLBACK TO member")
+    connection.exec_driver_sql("RELEASE member")
+    return result, None if problem is None else _told(problem)
 
 
-def state_error(error: DBAPIError) -> BoardsyncError:
-    """Classify what SQLite said."""
-    text = str(error.orig)
-    if "full" in text:
-        return NoRoom(f"the state file cannot be written: {text}; free some disk space")
-    return TryAgain(f"the state file cannot be written: {text}")
+def _in_transaction(connection: Connection) -> bool:
+    driver: Any = connection.connection.driver_connection
+    return bool(driver.in_transaction)
+
+
+def _told(error: BaseException) -> BaseException:
+    """Return what a caller is told of an error: SQLite's own are classified."""
+    if not isinstance(error, DBAPIError):
+        return error
+    told = state_error(error)
+    told.__cause__ = error
+    return told

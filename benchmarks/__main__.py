@@ -1,0 +1,79 @@
+"""The command: `python -m benchmarks [NAME ...]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from benchmarks.first_index import first_index
+from benchmarks.idle_pass import idle_pass
+from benchmarks.memory_idle import memory_idle
+from benchmarks.processes import BenchmarkFailed
+from benchmarks.results import Results, Row, Skipped
+from benchmarks.scale import Scale, quick_scale
+from benchmarks.synced import Shared
+from benchmarks.table import as_json, table
+from benchmarks.upload import upload_fake, upload_real
+from benchmarks.workspace import temporary_directory
+
+Benchmark = Callable[[Scale, Shared], Results]
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "upload-real": lambda scale, _: upload_real(scale),
+    "upload-fake": lambda scale, _: upload_fake(scale),
+    "first-index": first_index,
+    "idle-pass": idle_pass,
+    "memory-idle": memory_idle,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run benchmarks, print a table, and return an exit code: 1 when one could not be run."""
+    options = _parser().parse_args(arguments)
+    scale = _scale(options)
+    results: list[Row | Skipped] = []
+    failed = False
+    with temporary_directory() as base:
+        shared = Shared(base, scale)
+        for name in options.names or BENCHMARKS:
+            began = time.monotonic()
+            try:
+                results += BENCHMARKS[name](scale, shared)
+            except BenchmarkFailed as error:
+                failed = True
+                print(f"{name}: failed: {error}", file=sys.stderr)
+            print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+    print(table(results))
+    if options.json is not None:
+        told = json.dumps(as_json(results, quick=scale.quick), indent=2)
+        options.json.write_text(told + "\n")
+    return 1 if failed else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measure boardsync beside plainer programs."
+    )
+    parser.add_argument("names", nargs="*", choices=[[], *BENCHMARKS], metavar="NAME",
+                        help=f"which; all by default: {', '.join(BENCHMARKS)}")  # fmt: skip
+    parser.add_argument("--files", type=int, metavar="N", help="files in the big folder")
+    parser.add_argument("--quick", action="store_true", help="only see that everything works")
+    parser.add_argument("--real", action="store_true", help="install an InvokeAI if need be")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
+    return parser
+
+
+def _scale(options: argparse.Namespace) -> Scale:
+    scale = quick_scale() if options.quick else Scale()
+    if options.files is not None:
+        scale = replace(scale, files=options.files)
+    return replace(scale, real_asked=options.real)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
