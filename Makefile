@@ -58,5 +58,5 @@ docs: $(READY)
 	$(BIN)/python -m boardsync.cli.reference docs/cli.md
 
 clean:
-	rm -rf build dist .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

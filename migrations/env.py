@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from alembic import context
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.pool import NullPool
 
 from boardsync.state.schema import metadata
@@ -16,7 +16,7 @@ def run() -> None:
     path = (
         context.config.attributes.get("path") or context.get_x_argument(as_dictionary=True)["path"]
     )
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
     @event.listens_for(engine, "connect")
     def on_connect(dbapi: sqlite3.Connection, _: Any) -> None:

@@ -71,6 +71,22 @@ async def test_a_subfolder_named_like_the_pull_directory_makes_no_board(sorted_h
     assert all(board.name != "outputs" for board in here.server._boards.values())
 
 
+async def test_an_empty_subfolder_makes_no_board_until_it_holds_a_picture(
+    sorted_here: World,
+) -> None:
+    here = sorted_here
+    (here.folder / "New Folder").mkdir()
+    result = await here.look()
+    assert (result.good, here.server.calls["create_board"]) == (True, 0)
+
+    (here.folder / "New Folder").rename(here.folder / "cats")
+    here.write("cats/a.png")
+    await here.look()
+
+    assert len(here.items("cats")) == 1
+    assert here.server.calls["create_board"] == 1
+
+
 async def test_two_daemons_on_one_board_make_no_echo(tmp_path: Path) -> None:
     clock = SkippingClock()
     for name in ("one", "two"):

@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from boardsync.cli.shown import printable
+from boardsync.cli.output import printable
 
 MOST_NAMES: Final = 50
 """How many names are shown: what scrolls away is not read before the answer is given."""

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Any, Final, TypeVar
 
 from boardsync.cli.landing import Landing, is_whole_picture, land
-from boardsync.cli.shown import printable
+from boardsync.cli.output import printable
 from boardsync.cli.steps import Steps
 from boardsync.errors import (
     BoardsyncError,

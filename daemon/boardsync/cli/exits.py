@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from boardsync.cli.output import printable
 from boardsync.errors import Ambiguous, BoardsyncError, SettingsError, StateLocked, TryAgain
 
 OK = 0
@@ -45,10 +46,11 @@ def explained(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except BoardsyncError as error:
-            click.echo(f"boardsync: {error}", err=True)
+            for line in str(error).splitlines():
+                click.echo(f"boardsync: {printable(line)}", err=True)
             if isinstance(error, Ambiguous):
                 for candidate in error.candidates:
-                    click.echo(f"  {candidate}", err=True)
+                    click.echo(f"  {printable(candidate)}", err=True)
             sys.exit(code_for(error))
         except BrokenPipeError:
             sys.stderr.close()

@@ -14,8 +14,8 @@ from boardsync.cli.choosing import BOARD, NAME, NAMES, given_names, place_of
 from boardsync.cli.exits import FAILED, OK
 from boardsync.cli.image_changes import delete, move, remove, star, unstar
 from boardsync.cli.image_transfers import download, upload
-from boardsync.cli.output import print_json
-from boardsync.cli.shown import image_record, print_images, print_record, printable
+from boardsync.cli.output import print_json, printable
+from boardsync.cli.shown import image_record, print_images, print_record
 from boardsync.cli.target import JSON, Target, on_invokeai
 from boardsync.model import Category, Item
 from boardsync.servers.invokeai import InvokeAIClient

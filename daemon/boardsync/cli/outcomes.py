@@ -9,8 +9,7 @@ from typing import Any, Final
 import click
 
 from boardsync.cli.exits import FAILED, OK
-from boardsync.cli.output import print_json
-from boardsync.cli.shown import printable
+from boardsync.cli.output import print_json, printable
 from boardsync.cli.steps import Steps
 from boardsync.servers.invokeai import InvokeAIClient
 from boardsync.servers.invokeai.batches import chunked

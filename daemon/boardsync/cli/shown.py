@@ -17,11 +17,6 @@ _OTHER_KINDS: Final = frozenset({"item_id", "version", "extension", "size"})
 """Fields of an item that say nothing on InvokeAI, or that go by another word here."""
 
 
-def printable(text: str) -> str:
-    """Return text of a server so that a terminal shows it and obeys none of it."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def counted(count: int, noun: str) -> str:
     """Return a count with its noun: `1 image`, `2 images`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -10,7 +10,8 @@ from enum import StrEnum
 from typing import Any, Final
 
 from boardsync.cli.choosing import board_id_of
-from boardsync.cli.shown import image_record, printable
+from boardsync.cli.output import printable
+from boardsync.cli.shown import image_record
 from boardsync.cli.steps import Steps
 from boardsync.engine.context import needs_of
 from boardsync.engine.push import prepare_snapshot

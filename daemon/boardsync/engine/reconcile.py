@@ -32,7 +32,7 @@ from boardsync.errors import (
 )
 from boardsync.formats import is_supported_file
 from boardsync.model import Action, ActionKind
-from boardsync.state import places
+from boardsync.state import observations, places
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
@@ -142,9 +142,7 @@ class Reconciler:
             wanted = await asyncio.to_thread(wanted_subfolders, mirror)
             for subfolder in sorted(wanted):
                 if look.boards or look.folder or subfolder not in self._boards:
-                    changed |= await self._observe_board(
-                        subfolder, done, may_create=not self._dry and wanted[subfolder]
-                    )
+                    changed |= await self._observe_board(subfolder, done, needed=wanted[subfolder])
         except FolderAway:
             return False
         except BoardsyncError as error:
@@ -157,12 +155,14 @@ class Reconciler:
             mirror.gate.worked()
         return changed
 
-    async def _observe_board(self, subfolder: bytes, done: Pass, *, may_create: bool) -> bool:
+    async def _observe_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
+        """See one board. needed: without it, something could not be mirrored."""
         mirror = self._mirror
+        may_create = needed and mirror.settings.direction.pushes and not self._dry
         try:
             board = await find_board(mirror, subfolder, may_create=may_create)
             if board is None:
-                return await self._no_board(subfolder, done)
+                return await self._no_board(subfolder, done) if needed else False
             started = mirror.clock.monotonic()
             seen = await observe_board(mirror, board)
         except BoardMissing as error:
@@ -249,13 +249,13 @@ class Reconciler:
 
 
 def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:
-    """Return the subfolders that have a board, and whether one may be made for them.
+    """Return the subfolders that have a board, and whether each needs one.
 
-    Raises FolderAway. With one board for all there is just b"".
+    A board is needed for pictures, not for an empty folder that is about to get its name. With
+    one board for all there is just b"". Raises FolderAway.
     """
-    pushes = mirror.settings.direction.pushes
     if not mirror.layout.by_subfolder:
-        return {b"": pushes}
+        return {b"": True}
     wanted: dict[bytes, bool] = {}
     rules = mirror.rules()
     try:
@@ -264,9 +264,14 @@ def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:
                 name = entry.name
                 if entry.is_dir(follow_symlinks=False):
                     if not rules.verdict(name, True) and name != mirror.layout.pull_into:
-                        wanted[name] = pushes
+                        wanted[name] = _holds_pictures(mirror, name)
                 elif is_supported_file(name) and entry.is_file(follow_symlinks=False):
-                    wanted[b""] = pushes
+                    wanted[b""] = True
     except OSError as error:
         raise FolderAway(f"{os.fsdecode(mirror.root)}: {error.strerror}") from error
     return wanted
+
+
+def _holds_pictures(mirror: Mirror, subfolder: bytes) -> bool:
+    with mirror.state.read() as connection:
+        return observations.any_file_below(connection, mirror.number, subfolder)

@@ -7,6 +7,7 @@ and a failed upgrade wedges the file (docs/decisions/0002). Every write begins I
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import time
 import weakref
@@ -82,10 +83,16 @@ def open_state(path: Path, *, inline: bool = False) -> State:
     with opening(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         _set_aside_if_corrupt(path)
+        _make_private(path)
         upgrade.to_head(path)
-    engine = _writing_engine(path)
+    engine = writing_engine(path)
     writer: Writer = InlineWriter(engine) if inline else GroupCommitWriter(engine)
     return State(path, reading_engine(path), writer)
+
+
+def _make_private(path: Path) -> None:
+    """Make an empty file for its owner alone; SQLite gives its companions the same mode."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
 
 def open_readonly(path: Path) -> State:
@@ -151,7 +158,8 @@ def _close_cursors(connection: Connection) -> None:
         cursor.close()
 
 
-def _writing_engine(path: Path) -> Engine:
+def writing_engine(path: Path) -> Engine:
+    """Make an engine with one connection, which commits durably."""
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
         poolclass=QueuePool,

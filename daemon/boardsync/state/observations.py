@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Entry, FileStat, Item, Mark
@@ -30,6 +30,28 @@ _FILE = (
 
 _KNOWN = _FILE[:5] + _FILE[6:7]
 
+# Without statistics SQLite takes a mirror's or a board's rows for few, and would walk all of them
+# rather than look a digest up or go to the few that are new. So these queries name their index.
+_UNHASHED = text(
+    f"""
+    SELECT {", ".join(column.name for column in _FILE)}
+    FROM file INDEXED BY file_unhashed
+    WHERE mirror = :mirror AND hashed_ns IS NULL AND path > :after ORDER BY path LIMIT :limit
+    """  # noqa: S608
+).columns(*_FILE)
+_PATHS_OF_DIGEST = text(
+    """
+    SELECT path FROM file INDEXED BY file_by_digest
+    WHERE mirror = :mirror AND digest = :digest AND hashed_ns IS NOT NULL ORDER BY path
+    """
+).bindparams(bindparam("digest", type_=file.c.digest.type))
+_UNREAD = text(
+    """
+    SELECT item_id FROM item INDEXED BY item_unread
+    WHERE board = :board AND read = 0 AND item_id > :after ORDER BY item_id LIMIT :limit
+    """
+)
+
 
 def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iterator[Known]:
     """Stream what is known of a mirror's files in byte order of their paths.
@@ -41,6 +63,16 @@ def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iter
         under = and_(file.c.path >= below + b"/", file.c.path < below + b"0")
         query = query.where(or_(file.c.path == below, under))
     return (row for row in connection.execute(query).yield_per(2000))
+
+
+def any_file_below(connection: Connection, mirror: int, directory: bytes) -> bool:
+    """Tell whether a picture was seen below a directory."""
+    query = select(file.c.path).where(
+        file.c.mirror == mirror,
+        file.c.path >= directory + b"/",
+        file.c.path < directory + b"0",
+    )
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def find_file(connection: Connection, mirror: int, path: bytes) -> FileRecord | None:
@@ -55,13 +87,8 @@ def unhashed_files(
     connection: Connection, mirror: int, after: bytes, limit: int
 ) -> list[FileRecord]:
     """Return files that are new or changed and not hashed since, in byte order after `after`."""
-    query = (
-        select(*_FILE)
-        .where(file.c.mirror == mirror, file.c.hashed_ns.is_(None), file.c.path > after)
-        .order_by(file.c.path)
-        .limit(limit)
-    )
-    return [to_record(FileRecord, row) for row in connection.execute(query)]
+    values = {"mirror": mirror, "after": after, "limit": limit}
+    return [to_record(FileRecord, row) for row in connection.execute(_UNHASHED, values)]
 
 
 def see_files(
@@ -150,10 +177,8 @@ def put_file(
 
 def paths_of_digest(connection: Connection, mirror: int, digest: str) -> list[bytes]:
     """Return the paths that hold a picture now."""
-    query = select(file.c.path).where(
-        file.c.mirror == mirror, file.c.digest == digest, file.c.hashed_ns.is_not(None)
-    )
-    return list(connection.execute(query.order_by(file.c.path)).scalars())
+    values = {"mirror": mirror, "digest": digest}
+    return list(connection.execute(_PATHS_OF_DIGEST, values).scalars())
 
 
 def refuse_file(
@@ -226,13 +251,8 @@ def forget_items(connection: Connection, board: int, item_ids: Sequence[str]) ->
 
 def unread_items(connection: Connection, board: int, limit: int, after: str = "") -> list[str]:
     """Return items that are listed but whose description and mark were not read yet, by id."""
-    query = (
-        select(item.c.item_id)
-        .where(item.c.board == board, item.c.read.is_(False), item.c.item_id > after)
-        .order_by(item.c.item_id)
-        .limit(limit)
-    )
-    return list(connection.execute(query).scalars())
+    values = {"board": board, "after": after, "limit": limit}
+    return list(connection.execute(_UNREAD, values).scalars())
 
 
 def describe_items(

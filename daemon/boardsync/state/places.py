@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from boardsync.state import observations
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import board, item, mirror, transfer
+from boardsync.state.schema import board, mirror, transfer
 
 _BOARD = (
     board.c.id,
@@ -198,5 +199,4 @@ def forget_listings(connection: Connection, number: int) -> None:
 
 def has_unread(connection: Connection, board_id: int) -> bool:
     """Tell whether a board lists items whose marks were not read yet."""
-    query = select(item.c.item_id).where(item.c.board == board_id, item.c.read.is_(False))
-    return connection.execute(query.limit(1)).first() is not None
+    return bool(observations.unread_items(connection, board_id, 1))
