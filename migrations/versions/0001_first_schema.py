@@ -192,6 +192,13 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "transfer_by_item",
+        "transfer",
+        ["board", "item_id"],
+        unique=False,
+        sqlite_where=sa.text("item_id IS NOT NULL"),
+    )
     op.create_index("transfer_by_path", "transfer", ["mirror", "path"], unique=False)
     op.create_index(
         "transfer_one_download",
@@ -210,7 +217,7 @@ def upgrade() -> None:
     op.create_index(
         "transfer_waiting",
         "transfer",
-        ["mirror", "not_before_ms"],
+        ["mirror", "kind", "not_before_ms"],
         unique=False,
         sqlite_where=sa.text("state NOT IN ('done', 'refused', 'dropped')"),
     )

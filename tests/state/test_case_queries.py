@@ -66,6 +66,17 @@ def _rows(*keys: str, **columns: st.SearchStrategy[Any]) -> st.SearchStrategy[li
     return st.lists(st.fixed_dictionaries(columns), max_size=5, unique_by=unique)
 
 
+def _own_board(row: Row) -> Row:
+    """Put a link or transfer on a board of its path's subfolder, one in use or a former one."""
+    former = row.pop("former")
+    if row.pop("elsewhere"):
+        return row | {"board": 5}
+    return row | {"board": (3 if row["path"].startswith(b"s/") else 1) + former}
+
+
+_where = {"former": st.booleans(), "elsewhere": st.sampled_from([False, False, False, True])}
+
+
 def _with_mark(row: Row) -> Row:
     digest = row.pop("marked")
     if digest is None:
@@ -91,17 +102,16 @@ contents = st.builds(
         starred=st.booleans(),
     ).map(lambda rows: [_with_mark(dict(row)) for row in rows]),
     links=_rows(
-        board=st.integers(1, 5), path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
+        path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
         state=st.sampled_from([one.value for one in LinkState]), made=st.just("push"),
-        since_ms=st.just(1),
-    ),
+        since_ms=st.just(1), **_where,
+    ).map(lambda rows: [_own_board(dict(row)) for row in rows]),
     transfers=_rows(
-        "board", "token", "item_id",
-        board=st.integers(1, 5), path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
+        path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
         kind=st.sampled_from(["upload", "download"]), token=st.sampled_from(["t1", "t2", "t3"]),
         state=st.sampled_from([*_LIVE, "refused"]), reason=st.just("r"),
-        created_ms=st.just(1), updated_ms=st.just(1),
-    ),
+        created_ms=st.just(1), updated_ms=st.just(1), **_where,
+    ).map(lambda rows: [_own_board(dict(row)) for row in rows]),
 )  # fmt: skip
 
 

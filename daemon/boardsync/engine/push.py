@@ -17,6 +17,7 @@ import structlog
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
+from boardsync.engine.lookup import Arrived, NotThere, is_doubtful, look_up
 from boardsync.errors import (
     BoardMissing,
     BoardsyncError,
@@ -30,16 +31,10 @@ from boardsync.formats.whole import check
 from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
 from boardsync.picture.prepare import Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
-from boardsync.state import cases, links, observations, places, runs, transfers
+from boardsync.state import links, observations, places, runs, transfers
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
-
-LOOK_AGAIN_SECONDS = 3.0
-"""A commit can come later than the answer that was lost: look twice, this far apart."""
-LOOKUPS_BEFORE_SENDING = 2
-GHOST_SECONDS = 60.0
-"""How long an item of ours may stay incomplete before it counts as a failed upload's ghost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +75,9 @@ class Pusher:
     async def _pack(self, board: BoardRecord, transfer: TransferRecord) -> Parcel | None:
         """Settle an unknown outcome, then read, check and prepare one snapshot of the file."""
         try:
-            if self._doubtful(board, transfer) and not await self._resolve(board, transfer):
+            if is_doubtful(self._mirror, board, transfer) and not await self._resolve(
+                board, transfer
+            ):
                 return None
             snapshot = await self._snapshot(transfer)
             return None if snapshot is None else await self._prepare(transfer, snapshot)
@@ -88,16 +85,22 @@ class Pusher:
             await self._failed(transfer, error)
             return None
 
-    def _doubtful(self, board: BoardRecord, transfer: TransferRecord) -> bool:
-        """Tell whether this picture may be on the board already.
-
-        SENDING without a sender is an intent whose process ended. And a plan out of an old
-        state file may have come true since: then a listing showed an item with its token.
-        """
-        if transfer.state in (TransferState.UNKNOWN, TransferState.SENDING):
+    async def _resolve(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+        """Settle whether the picture is there already. True: it is not, send it."""
+        finding = await look_up(self._mirror, board, transfer)
+        if isinstance(finding, NotThere):
             return True
-        with self._mirror.state.read() as connection:
-            return bool(cases.own_items(connection, board.id, str(transfer.token)))
+        if isinstance(finding, Arrived):
+            await self._agree(board, transfer, finding.item, finding.mark, None)
+            return False
+        moment = now_ms(self._mirror.clock)
+        later = moment + int(finding.seconds * 1000)
+        await self._mirror.state.write(
+            lambda c: transfers.change(
+                c, transfer.id, moment, lookups=transfer.lookups + 1, not_before_ms=later
+            )
+        )
+        return False
 
     async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
         """Read the file. None when it is not the planned picture any more: plan it anew."""
@@ -268,57 +271,6 @@ class Pusher:
             "not sent, will try again", path=transfer.path, error=str(error), seconds=round(delay)
         )
 
-    async def _resolve(self, board: BoardRecord, transfer: TransferRecord) -> bool:
-        """Find out what became of an upload whose answer was lost. True: send it (again)."""
-        own = await self._look_up(board, transfer)
-        for item, mark in own:
-            if await self._mirror.server.complete(item):
-                await self._agree(board, transfer, item, mark, None)
-                if len(own) > 1:
-                    log.warning("surplus items carry this token", items=[i.item_id for i, _ in own])
-                return False
-        moment = now_ms(self._mirror.clock)
-        if own and moment - _first_sent_ms(transfer, own[0][0], moment) < GHOST_SECONDS * 1000:
-            return await self._look_later(transfer, moment)
-        for item, _ in own:
-            log.warning("removing the ghost of a failed upload", item=item.item_id)
-            await self._mirror.server.delete_ghost(item)
-        ghosts = [item.item_id for item, _ in own]
-        await self._mirror.state.write(lambda c: observations.forget_items(c, board.id, ghosts))
-        if not own and transfer.lookups + 1 < LOOKUPS_BEFORE_SENDING:
-            return await self._look_later(transfer, moment)
-        return True
-
-    async def _look_up(
-        self, board: BoardRecord, transfer: TransferRecord
-    ) -> list[tuple[Item, Mark]]:
-        """Find our items: on this board, with exactly our mark, not linked; oldest first."""
-        assert transfer.token is not None  # noqa: S101
-        server = self._mirror.server
-        hits = [i for i in await server.find(transfer.token) if i.board_id == board.server_id]
-        marks = await server.marks(board.server_id, [item.item_id for item in hits])
-        own = []
-        with self._mirror.state.read() as connection:
-            for item in sorted(hits, key=lambda i: (i.created_ms or 0, i.item_id)):
-                mark = marks.get(item.item_id)
-                if (
-                    mark is not None
-                    and (mark.mirror, mark.token, mark.file)
-                    == (self._mirror.key, transfer.token, transfer.digest)
-                    and not links.is_linked(connection, board.id, item.item_id)
-                ):
-                    own.append((item, mark))
-        return own
-
-    async def _look_later(self, transfer: TransferRecord, moment: int) -> bool:
-        await self._mirror.state.write(
-            lambda c: transfers.change(
-                c, transfer.id, moment, lookups=transfer.lookups + 1,
-                not_before_ms=moment + int(LOOK_AGAIN_SECONDS * 1000),
-            )
-        )  # fmt: skip
-        return False
-
 
 def prepare_snapshot(content: bytes, *, needs: Any, limits: Any) -> Prepared:
     """Check that bytes are a whole picture, then prepare them. Raises PictureRefused."""
@@ -363,11 +315,6 @@ def _note_intents(c: Any, parcels: Sequence[Parcel], moment: int) -> None:
 def _path(transfer: TransferRecord) -> bytes:
     assert transfer.path is not None  # noqa: S101
     return transfer.path
-
-
-def _first_sent_ms(transfer: TransferRecord, item: Item, moment: int) -> int:
-    """Return since when an item of ours may have been in the making, by whichever clock knows."""
-    return transfer.first_sent_ms or item.created_ms or moment
 
 
 def _sha256(content: bytes) -> str:

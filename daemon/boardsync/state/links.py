@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
@@ -14,6 +14,18 @@ from boardsync.state.rows import new_key, to_record
 from boardsync.state.schema import link
 
 _COLUMNS = tuple(link.c[name] for name in LinkRecord.__dataclass_fields__)
+
+# Built once: making a statement costs more than carrying it out, and every upload agrees.
+_OF_PATH = (link.c.mirror == bindparam("of_mirror")) & (link.c.path == bindparam("of_path"))
+_THIS_ITEM = (link.c.digest == bindparam("of_digest")) & (link.c.item_id == bindparam("of_item"))
+_ON_BOARD = link.c.board == bindparam("of_board")
+_SAME = select(link.c.id).where(_OF_PATH, _THIS_ITEM, _ON_BOARD)
+_SUPERSEDE_OTHERS = (
+    update(link)
+    .where(_OF_PATH, ~_THIS_ITEM, _ON_BOARD, link.c.state == LinkState.AGREED.value)
+    .values(state=LinkState.SUPERSEDED.value, since_ms=bindparam("now_ms"))
+)
+_INSERT = insert(link)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,16 +50,12 @@ def agree(connection: Connection, new: NewLink, now_ms: int) -> int:
 
     Agreeing twice changes nothing. Returns the link's number.
     """
-    _supersede_others(connection, new, now_ms)
-    same = connection.execute(
-        select(link.c.id).where(
-            link.c.mirror == new.mirror,
-            link.c.path == new.path,
-            link.c.digest == new.digest,
-            link.c.board == new.board,
-            link.c.item_id == new.item_id,
-        )
-    ).scalar()
+    subject = {
+        "of_mirror": new.mirror, "of_path": new.path, "of_digest": new.digest,
+        "of_board": new.board, "of_item": new.item_id,
+    }  # fmt: skip
+    connection.execute(_SUPERSEDE_OTHERS, subject | {"now_ms": now_ms})
+    same = connection.execute(_SAME, subject).scalar()
     values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
     if same is not None:
         kept = {k: v for k, v in values.items() if v is not None}
@@ -57,22 +65,8 @@ def agree(connection: Connection, new: NewLink, now_ms: int) -> int:
             .values(**kept, state=LinkState.AGREED.value, since_ms=now_ms)
         )
         return int(same)
-    statement = insert(link).values(**values, state=LinkState.AGREED.value, since_ms=now_ms)
-    return new_key(connection.execute(statement))
-
-
-def _supersede_others(connection: Connection, new: NewLink, now_ms: int) -> None:
-    connection.execute(
-        update(link)
-        .where(
-            link.c.mirror == new.mirror,
-            link.c.path == new.path,
-            link.c.board == new.board,
-            link.c.state == LinkState.AGREED.value,
-            (link.c.digest != new.digest) | (link.c.item_id != new.item_id),
-        )
-        .values(state=LinkState.SUPERSEDED.value, since_ms=now_ms)
-    )
+    values |= {"state": LinkState.AGREED.value, "since_ms": now_ms}
+    return new_key(connection.execute(_INSERT, values))
 
 
 def of_path(connection: Connection, mirror: int, path: bytes) -> list[LinkRecord]:

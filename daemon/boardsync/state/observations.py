@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, or_, select, text, update
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, text, update
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from boardsync.model import Entry, FileStat, Item, Mark
 from boardsync.plan.differences import Known
+from boardsync.plan.tokens import token_for
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
 from boardsync.state.schema import file, item
@@ -50,6 +51,37 @@ _UNREAD = text(
     SELECT item_id FROM item INDEXED BY item_unread
     WHERE board = :board AND read = 0 AND item_id > :after ORDER BY item_id LIMIT :limit
     """
+)
+
+
+def _upsert(table: Table, key: tuple[str, ...], fresh: Iterable[str], **fixed: object) -> Insert:
+    """Build an INSERT that updates a row of the same key.
+
+    fresh: columns that take the new row's value. fixed: columns that take this one.
+    """
+    statement = insert(table)
+    taken: dict[str, object] = {name: statement.excluded[name] for name in fresh}
+    return statement.on_conflict_do_update(index_elements=key, set_=taken | fixed)
+
+
+# Built once: making a statement costs more than carrying it out.
+_SEE_FILES = _upsert(
+    file, ("mirror", "path"), ("size", "mtime_ns", "ctime_ns", "inode", "changed_ns"),
+    hashed_ns=None, refusal=None,
+)  # fmt: skip
+_NOTE_DIGEST = (
+    update(file)
+    .where(
+        *(file.c[name] == bindparam(f"of_{name}") for name in ("mirror", "path")),
+        *(file.c[name] == bindparam(f"of_{name}") for name in FileStat.__dataclass_fields__),
+    )
+    .values(digest=bindparam("as_digest"), hashed_ns=bindparam("at_ns"))
+)
+_SEE_ENTRIES = _upsert(item, ("board", "item_id"), ("version",), read=False)
+_DESCRIBE = _upsert(
+    item,
+    ("board", "item_id"),
+    (name for name in item.c.keys() if name not in ("board", "item_id")),  # noqa: SIM118
 )
 
 
@@ -109,23 +141,7 @@ def see_files(
     ]
     if not rows:
         return
-    statement = insert(file)
-    fresh = statement.excluded
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["mirror", "path"],
-            set_={
-                "size": fresh.size,
-                "mtime_ns": fresh.mtime_ns,
-                "ctime_ns": fresh.ctime_ns,
-                "inode": fresh.inode,
-                "changed_ns": fresh.changed_ns,
-                "hashed_ns": None,
-                "refusal": None,
-            },
-        ),
-        rows,
-    )
+    connection.execute(_SEE_FILES, rows)
 
 
 def doubt_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:
@@ -152,18 +168,9 @@ def note_digest(
     connection: Connection, mirror: int, path: bytes, stat: FileStat, digest: str, now_ns: int
 ) -> bool:
     """Record a file's digest, if the file is still the one that was hashed. Tells whether."""
-    changed = connection.execute(
-        update(file)
-        .where(
-            file.c.mirror == mirror,
-            file.c.path == path,
-            file.c.size == stat.size,
-            file.c.mtime_ns == stat.mtime_ns,
-            file.c.ctime_ns == stat.ctime_ns,
-            file.c.inode == stat.inode,
-        )
-        .values(digest=digest, hashed_ns=now_ns)
-    )
+    subject = {"of_mirror": mirror, "of_path": path, "as_digest": digest, "at_ns": now_ns}
+    seen = {f"of_{name}": getattr(stat, name) for name in FileStat.__dataclass_fields__}
+    changed = connection.execute(_NOTE_DIGEST, subject | seen)
     return changed.rowcount > 0
 
 
@@ -230,12 +237,8 @@ def see_entries(connection: Connection, board: int, entries: Sequence[Entry]) ->
     """Record new or changed items of a listing, not yet described."""
     if not entries:
         return
-    statement = insert(item)
     connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["board", "item_id"],
-            set_={"version": statement.excluded.version, "read": False},
-        ),
+        _SEE_ENTRIES,
         [{"board": board, "item_id": e.item_id, "version": e.version} for e in entries],
     )
 
@@ -260,17 +263,8 @@ def describe_items(
 ) -> None:
     """Record what the server says of items, and their marks."""
     rows = [_item_values(board, one, mark) for one, mark in described]
-    if not rows:
-        return
-    statement = insert(item)
-    keys = [key for key in rows[0] if key not in ("board", "item_id")]
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["board", "item_id"],
-            set_={key: getattr(statement.excluded, key) for key in keys},
-        ),
-        rows,
-    )
+    if rows:
+        connection.execute(_DESCRIBE, rows)
 
 
 def _item_values(board: int, one: Item, mark: Mark | None) -> dict[str, object]:
@@ -279,7 +273,7 @@ def _item_values(board: int, one: Item, mark: Mark | None) -> dict[str, object]:
         "item_id": one.item_id,
         "version": one.version,
         "read": True,
-        "mark": None if mark is None else json.dumps(asdict(mark), separators=(",", ":")),
+        "mark": None if mark is None else _packed(mark),
         "token": None if mark is None else mark.token,
         "width": one.width,
         "height": one.height,
@@ -293,9 +287,31 @@ def _item_values(board: int, one: Item, mark: Mark | None) -> dict[str, object]:
     }
 
 
-def parse_mark(text: str | None) -> Mark | None:
+def _packed(mark: Mark) -> str:
+    """Write a mark without what follows from the rest of it: there are as many as items."""
+    implied = _implied(mark.mirror, mark.file)
+    told = {name: getattr(mark, name) for name in Mark.__dataclass_fields__}
+    kept = {name: value for name, value in told.items() if value != implied.get(name)}
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def parse_mark(packed: str | None) -> Mark | None:
     """Read a mark back from the state."""
-    return None if text is None else Mark(**json.loads(text))
+    if packed is None:
+        return None
+    kept = json.loads(packed)
+    return Mark(**(_implied(kept["mirror"], kept["file"]) | kept))
+
+
+def _implied(mirror: str, digest: str) -> dict[str, Any]:
+    """Return what a mark says of a picture that was sent as it is, besides whose it is."""
+    return {
+        "token": token_for(mirror, digest),
+        "sent": digest,
+        "recipe": "original",
+        "version": 1,
+        "name": None,
+    }
 
 
 def find_item(connection: Connection, board: int, item_id: str) -> tuple[Item, Mark | None] | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from functools import cache
+
+from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
 
 from boardsync.state.records import RunRecord
 from boardsync.state.rows import new_key, to_record
@@ -21,8 +23,19 @@ def count(connection: Connection, number: int | None, now_ms: int, **amounts: in
     """Add to a run's counts; its end moves along. A run of None is nobody's."""
     if number is None:
         return
-    values: dict[str, object] = {name: run.c[name] + amount for name, amount in amounts.items()}
-    connection.execute(update(run).where(run.c.id == number).values(ended_ms=now_ms, **values))
+    values = {f"by_{name}": amount for name, amount in amounts.items()}
+    connection.execute(_adding(tuple(amounts)), values | {"number": number, "now_ms": now_ms})
+
+
+@cache
+def _adding(names: tuple[str, ...]) -> Update:
+    """Build the statement that adds to some counts: once, since every transfer counts."""
+    sums: dict[str, object] = {name: run.c[name] + bindparam(f"by_{name}") for name in names}
+    return (
+        update(run)
+        .where(run.c.id == bindparam("number"))
+        .values(ended_ms=bindparam("now_ms"), **sums)
+    )
 
 
 def fail(connection: Connection, number: int, error: str, now_ms: int) -> None:

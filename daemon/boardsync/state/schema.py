@@ -173,7 +173,13 @@ transfer = Table(
     Column("updated_ms", Integer, nullable=False),
 )
 _LIVE = "state NOT IN ('done', 'refused', 'dropped')"
-Index("transfer_waiting", transfer.c.mirror, transfer.c.not_before_ms, sqlite_where=text(_LIVE))
+Index(
+    "transfer_waiting",
+    transfer.c.mirror,
+    transfer.c.kind,
+    transfer.c.not_before_ms,
+    sqlite_where=text(_LIVE),
+)
 Index(
     "transfer_one_upload",
     transfer.c.board,
@@ -189,6 +195,12 @@ Index(
     sqlite_where=text(f"kind = 'download' AND {_LIVE}"),
 )
 Index("transfer_by_path", transfer.c.mirror, transfer.c.path)
+Index(
+    "transfer_by_item",
+    transfer.c.board,
+    transfer.c.item_id,
+    sqlite_where=transfer.c.item_id.is_not(None),
+)
 
 run = Table(
     "run",

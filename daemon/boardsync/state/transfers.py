@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from functools import cache
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    Update,
+    bindparam,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Action, ActionKind, TransferState
@@ -12,7 +24,29 @@ from boardsync.state.records import TransferRecord
 from boardsync.state.schema import transfer
 
 FINAL = (TransferState.DONE, TransferState.REFUSED, TransferState.DROPPED)
+TRAVELLING = (ActionKind.UPLOAD, ActionKind.DOWNLOAD)
 _COLUMNS = tuple(transfer.c[name] for name in TransferRecord.__dataclass_fields__)
+
+# Spelled out, not bound: only so does SQLite see that the index of what waits holds the answer.
+# With a hundred thousand waiting, a query that it cannot answer costs more than an upload.
+_LIVE = "transfer.state NOT IN ('done', 'refused', 'dropped')"
+_WAITING = f"FROM transfer WHERE mirror = :mirror AND kind = :kind AND {_LIVE}"
+_BESIDES: BindParameter[list[int]] = bindparam("besides", expanding=True)
+_DUE = (
+    f"SELECT {', '.join(column.name for column in _COLUMNS)} {_WAITING}"
+    " AND not_before_ms <= :now AND id NOT IN :besides"
+)
+_FIRST = " ORDER BY not_before_ms, id LIMIT :limit"
+_DUE_ANYWHERE = text(_DUE + _FIRST).bindparams(_BESIDES).columns(*_COLUMNS)
+_DUE_ON_BOARDS = (
+    text(_DUE + " AND board IN :boards" + _FIRST)
+    .bindparams(_BESIDES, bindparam("boards", expanding=True))
+    .columns(*_COLUMNS)
+)
+_EARLIEST = text(f"SELECT min(not_before_ms) {_WAITING} AND id NOT IN :besides").bindparams(
+    _BESIDES
+)
+_FINISH = delete(transfer).where(transfer.c.id == bindparam("number"))
 
 
 def plan_transfers(
@@ -56,36 +90,34 @@ def due(
     limit: int,
     boards: Collection[int] | None = None,
 ) -> list[TransferRecord]:
-    """Return transfers that may go now, oldest first, except those in `besides`.
+    """Return transfers that may go now, those first that may go longest, then the oldest.
 
-    boards: only to or from these.
+    Without those in `besides`. boards: only to or from these.
     """
-    query = (
-        _live(mirrors)
-        .where(
-            transfer.c.kind == kind.value,
-            transfer.c.not_before_ms <= now_ms,
-            transfer.c.id.not_in(besides),
-        )
-        .order_by(transfer.c.id)
-        .limit(limit)
-    )
+    query = _DUE_ANYWHERE if boards is None else _DUE_ON_BOARDS
+    values = {"kind": kind.value, "now": now_ms, "besides": list(besides), "limit": limit}
     if boards is not None:
-        query = query.where(transfer.c.board.in_(boards))
-    return [_record(row) for row in connection.execute(query)]
+        values["boards"] = list(boards)
+    found = [
+        _record(row)
+        for mirror in mirrors
+        for row in connection.execute(query, values | {"mirror": mirror})
+    ]
+    return sorted(found, key=lambda one: (one.not_before_ms, one.id))[:limit]
 
 
 def next_due_ms(
     connection: Connection, mirrors: Collection[int], besides: Collection[int] = ()
 ) -> int | None:
     """Return when the earliest waiting transfer may go, or None when none waits."""
-    query = select(func.min(transfer.c.not_before_ms)).where(
-        transfer.c.mirror.in_(mirrors),
-        transfer.c.state.not_in(FINAL),
-        transfer.c.id.not_in(besides),
-    )
-    value = connection.execute(query).scalar()
-    return None if value is None else int(value)
+    moments = [
+        connection.execute(
+            _EARLIEST, {"mirror": mirror, "kind": kind.value, "besides": list(besides)}
+        ).scalar()
+        for mirror in mirrors
+        for kind in TRAVELLING
+    ]
+    return min((int(moment) for moment in moments if moment is not None), default=None)
 
 
 def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRecord]:
@@ -95,9 +127,7 @@ def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRe
 
 def count(connection: Connection, mirrors: Collection[int]) -> int:
     """Return how many transfers are not finished."""
-    query = select(func.count()).where(
-        transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL)
-    )
+    query = select(func.count()).where(transfer.c.mirror.in_(mirrors), text(_LIVE))
     return int(connection.execute(query).scalar() or 0)
 
 
@@ -115,14 +145,19 @@ def of_item(connection: Connection, board: int, item_id: str) -> list[TransferRe
 
 def change(connection: Connection, number: int, now_ms: int, **values: object) -> None:
     """Record a step of a transfer."""
-    connection.execute(
-        update(transfer).where(transfer.c.id == number).values(updated_ms=now_ms, **values)
-    )
+    connection.execute(_changing(tuple(values)), values | {"number": number, "updated_ms": now_ms})
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> Update:
+    """Build the statement that changes some columns: once, since every transfer takes steps."""
+    taken: dict[str, object] = {name: bindparam(name) for name in ("updated_ms", *names)}
+    return update(transfer).where(transfer.c.id == bindparam("number")).values(**taken)
 
 
 def finish(connection: Connection, number: int) -> None:
     """Forget a transfer that is done or overtaken: its link, or the next plan, says the rest."""
-    connection.execute(delete(transfer).where(transfer.c.id == number))
+    connection.execute(_FINISH, {"number": number})
 
 
 def forget_refusals(connection: Connection, mirror: int, path: bytes | None, item_id: str | None,
@@ -142,15 +177,13 @@ def hurry(connection: Connection, mirrors: Collection[int]) -> None:
     """Let every waiting transfer go at once: somebody asked, or the server came back."""
     connection.execute(
         update(transfer)
-        .where(transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL))
+        .where(transfer.c.mirror.in_(mirrors), text(_LIVE), transfer.c.not_before_ms > 0)
         .values(not_before_ms=0)
     )
 
 
 def _live(mirrors: Collection[int]) -> Select[tuple[object, ...]]:
-    return select(*_COLUMNS).where(
-        transfer.c.mirror.in_(mirrors), transfer.c.state.not_in(FINAL)
-    )  # fmt: skip
+    return select(*_COLUMNS).where(transfer.c.mirror.in_(mirrors), text(_LIVE))
 
 
 def _record(row: object) -> TransferRecord:
