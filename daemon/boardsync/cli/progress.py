@@ -1,12 +1,15 @@
-"""Progress of a pass on the terminal: done, to do, rate and time left. Silent in pipes."""
+"""Progress of a pass: a bar with rate and time left on a terminal, a line now and then otherwise."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 
+import click
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -20,16 +23,41 @@ from rich.progress import (
 from boardsync.engine.assembly import Assembly
 from boardsync.state import transfers
 
-EVERY_SECONDS = 0.25
+BAR_SECONDS = 0.25
+LINE_SECONDS = 10.0
+
+
+@dataclass(slots=True)
+class Tracker:
+    """Counts finished transfers and asks the state for those that are left."""
+
+    assembly: Assembly
+    began: float = field(default_factory=time.monotonic)
+    done: int = 0
+
+    def __post_init__(self) -> None:
+        for carrier in self.assembly.carriers.values():
+            carrier.finished = self._count
+
+    def _count(self, _: object) -> None:
+        self.done += 1
+
+    def left(self) -> int:
+        """Return how many transfers are not finished."""
+        with self.assembly.state.read() as connection:
+            return transfers.count(connection, [m.number for m in self.assembly.mirrors])
+
+    def rate(self) -> float:
+        """Return finished transfers per second so far."""
+        return self.done / max(time.monotonic() - self.began, 1e-3)
 
 
 @contextlib.asynccontextmanager
 async def following(assembly: Assembly) -> AsyncIterator[None]:
-    """Show the transfers of all mirrors while the body runs."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    task = asyncio.create_task(_follow(assembly))
+    """Show the transfers of all mirrors on standard error while the body runs."""
+    tracker = Tracker(assembly)
+    show = _bar(tracker) if sys.stderr.isatty() else _lines(tracker)
+    task = asyncio.create_task(show)
     try:
         yield
     finally:
@@ -37,7 +65,15 @@ async def following(assembly: Assembly) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _follow(assembly: Assembly) -> None:
+async def _lines(tracker: Tracker) -> None:
+    while True:
+        await asyncio.sleep(LINE_SECONDS)
+        left, rate = tracker.left(), tracker.rate()
+        seconds = f", about {left / rate:.0f} s left" if rate > 0 and left else ""
+        click.echo(f"{tracker.done} done, {left} to go, {rate:.1f}/s{seconds}", err=True)
+
+
+async def _bar(tracker: Tracker) -> None:
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -48,27 +84,13 @@ async def _follow(assembly: Assembly) -> None:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         bar = progress.add_task("looking", total=None, rate="")
-        done = 0
-
-        def count(_: object) -> None:
-            nonlocal done
-            done += 1
-
-        for carrier in assembly.carriers.values():
-            carrier.finished = count
         while True:
-            left = _left(assembly)
-            speed = progress.tasks[0].speed
+            left = tracker.left()
             progress.update(
                 bar,
-                description="mirroring" if left or done else "looking",
-                completed=done,
-                total=done + left or None,
-                rate=f"{speed:.1f}/s" if speed else "",
+                description="mirroring" if left or tracker.done else "looking",
+                completed=tracker.done,
+                total=tracker.done + left or None,
+                rate=f"{tracker.rate():.1f}/s" if tracker.done else "",
             )
-            await asyncio.sleep(EVERY_SECONDS)
-
-
-def _left(assembly: Assembly) -> int:
-    with assembly.state.read() as connection:
-        return transfers.count(connection, [mirror.number for mirror in assembly.mirrors])
+            await asyncio.sleep(BAR_SECONDS)

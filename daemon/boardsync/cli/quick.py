@@ -77,7 +77,7 @@ def _settings(folder: Path, target: str, board: str, direction: str) -> Settings
     return from_values(
         {
             "state": str(home / "boardsync" / f"mirror-{key}.db"),
-            "log": {"level": "warning"},
+            "log": {"level": "warning", "format": "console"},
             "servers": {"server": server},
             "mirrors": [
                 {

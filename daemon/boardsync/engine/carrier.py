@@ -110,6 +110,9 @@ class Carrier:
         until, fewest = self._clock.monotonic() + patience, None
         while not self._stopping:
             self._done.clear()
+            if any(one.mirror in mirrors for one in self._under_way.values()):
+                await self._clock.wait(self._done, 1.0)
+                continue
             with self._state.read() as connection:
                 left = transfers.count(connection, mirrors)
                 due = transfers.next_due_ms(connection, mirrors)
@@ -117,9 +120,8 @@ class Carrier:
                 return
             if fewest is None or left < fewest:
                 until, fewest = self._clock.monotonic() + patience, left
-            busy = any(one.mirror in mirrors for one in self._under_way.values())
             wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds())
-            if not busy and self._clock.monotonic() + wait > until:
+            if self._clock.monotonic() + wait > until:
                 return
             await self._clock.wait(self._done, max(0.05, min(wait, 1.0)))
 
@@ -133,12 +135,19 @@ class Carrier:
         busy = sum(1 for one in self._under_way.values() if one.kind is kind)
         if kind is ActionKind.DOWNLOAD:
             return self._at_once.downloads - busy
-        batch = next(iter(self._mirrors.values())).server.capabilities.batch
-        return (self._at_once.uploads + AHEAD) * batch - busy
+        return (self._at_once.uploads + AHEAD) * self._batch - busy
+
+    @property
+    def _batch(self) -> int:
+        return next(iter(self._mirrors.values())).server.capabilities.batch
+
+    def _least_room(self, kind: ActionKind) -> int:
+        """Return from how much room on it is worth asking: what is on the wire stays busy."""
+        return AHEAD * self._batch if kind is ActionKind.UPLOAD else 1
 
     def _due(self, kind: ActionKind) -> list[TransferRecord]:
         room = self._room(kind)
-        if room <= 0:
+        if room < self._least_room(kind):
             return []
         boards = None
         if kind is ActionKind.UPLOAD:

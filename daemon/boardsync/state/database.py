@@ -12,6 +12,7 @@ import sqlite3
 import time
 import weakref
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -128,12 +129,16 @@ def open_scratch(path: Path, directory: Path) -> State:
 def reading_engine(path: Path) -> Engine:
     """Make an engine whose connections cannot write."""
     engine = create_engine(
-        f"sqlite:///file:{_quoted(path)}?mode=ro&uri=true",
+        "sqlite://",
+        # An address of SQLAlchemy's own could not hold every name that a file may have.
+        creator=partial(
+            sqlite3.connect, f"{path.as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS,
+            check_same_thread=False,
+        ),
         poolclass=QueuePool,
         pool_size=4,
         max_overflow=12,
-        connect_args={"timeout": BUSY_SECONDS, "check_same_thread": False},
-    )
+    )  # fmt: skip
 
     @event.listens_for(engine, "connect")
     def on_connect(dbapi: sqlite3.Connection, _: Any) -> None:
@@ -180,10 +185,6 @@ def writing_engine(path: Path) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-def _quoted(path: Path) -> str:
-    return path.as_uri().removeprefix("file://")
 
 
 def _set_aside_if_corrupt(path: Path) -> None:
