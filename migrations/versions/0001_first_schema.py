@@ -14,7 +14,7 @@ def upgrade() -> None:
         "mirror",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
-        sa.Column("root_inode", sa.Integer(), nullable=True),
+        sa.Column("root", sa.Text(), nullable=True),
         sa.Column("scanned_ms", sa.Integer(), nullable=True),
         sa.Column("scan_complete", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.Text(), nullable=True),

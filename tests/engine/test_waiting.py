@@ -51,6 +51,23 @@ async def test_an_emptied_folder_deletes_nothing(here: World) -> None:
     assert len(here.items()) == 10
 
 
+async def test_the_empty_mount_point_of_an_unmounted_disk_is_waited_on(here: World) -> None:
+    for seed in range(3):
+        here.write(f"p{seed}.png", seed=seed)
+    await here.look()
+    away = here.folder.rename(here.base / "disk")
+    here.folder.mkdir()
+
+    result = await here.look()
+    assert "mount its disk" in (result.trouble or "")
+    assert told(here)["condition"] == "waiting"
+
+    here.folder.rmdir()
+    away.rename(here.folder)
+    result = await here.look()
+    assert (result.trouble, result.uploaded, result.synced) == (None, 0, 3)
+
+
 async def test_a_deleted_board_is_not_made_again_and_its_files_wait(here: World) -> None:
     here.write("a.png")
     await here.look()

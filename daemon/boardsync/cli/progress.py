@@ -1,4 +1,4 @@
-"""Progress of a pass: a bar with rate and time left on a terminal, a line now and then otherwise."""
+"""Progress of a pass: a bar with rate and time left on a terminal, else a line now and then."""
 
 from __future__ import annotations
 

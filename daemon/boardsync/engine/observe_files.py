@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.errors import FileChanging, PictureRefused
+from boardsync.errors import FileChanging, FolderAway, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
 from boardsync.local.report import ScanReport
@@ -65,10 +66,11 @@ class Hashed:
 async def observe_folder(mirror: Mirror) -> FilesSeen:
     """Walk the whole folder and record what is new, changed or gone. Raises FolderAway."""
     seen = await asyncio.to_thread(_walk, mirror)
-    moment = now_ms(mirror.clock)
-    complete = seen.report.complete
+    moment, report = now_ms(mirror.clock), seen.report
     await mirror.state.write(
-        lambda c: places.note_scan(c, mirror.number, moment, complete=complete)
+        lambda c: places.note_scan(
+            c, mirror.number, moment, _identity(report), complete=report.complete
+        )
     )
     return seen
 
@@ -120,10 +122,32 @@ def _record(mirror: Mirror, seen: FilesSeen, changed: Iterator[Difference]) -> N
         gone += [one.path for one in chunk if one.change is Change.GONE]
         mirror.state.write_now(partial(_write_seen, mirror.number, chunk, now))
         seen.changed += sum(1 for one in chunk if one.change is Change.SEEN)
+    _require_the_same_folder(mirror, seen.report, gone)
     proven = [path for path in gone if not seen.report.unproven(path)]
     seen.gone = len(proven)
     for paths in chunked(iter(proven), WRITE_CHUNK):
         mirror.state.write_now(partial(_write_gone, mirror.number, paths))
+
+
+def _require_the_same_folder(mirror: Mirror, report: ScanReport, gone: list[bytes]) -> None:
+    """Raise FolderAway when all files went together with the folder they were in.
+
+    What is left of an unmounted disk is its empty mount point: another folder.
+    """
+    if report.files or not gone:
+        return
+    with mirror.state.read() as connection:
+        before = places.root_identity(connection, mirror.number)
+    if before is not None and before != _identity(report):
+        raise FolderAway(
+            f"{os.fsdecode(mirror.root)}: empty, and another folder than the one with"
+            f" {len(gone)} pictures that was here; mount its disk, or put them back"
+        )
+
+
+def _identity(report: ScanReport) -> str:
+    root = report.root
+    return f"{root.device}:{root.inode}" if root is not None else ""
 
 
 def _write_seen(number: int, chunk: list[Difference], now_ns: int, c: Connection) -> None:

@@ -76,7 +76,8 @@ class Service:
             if ready is not None:
                 await ready()
             log.info("running", mirrors=[mirror.name for mirror in self.assembly.mirrors])
-            notify.ready(f"watching {len(self.assembly.mirrors)} mirrors")
+            names = ", ".join(mirror.name for mirror in self.assembly.mirrors)
+            notify.ready(f"watching {names}")
             try:
                 await self._stop.wait()
             finally:

@@ -39,9 +39,16 @@ def find_mirror(connection: Connection, key: str) -> int | None:
     return connection.execute(select(mirror.c.id).where(mirror.c.key == key)).scalar()
 
 
-def note_scan(connection: Connection, number: int, now_ms: int, *, complete: bool) -> None:
-    """Record that the folder was walked."""
-    values = {"scanned_ms": now_ms, "scan_complete": complete}
+def root_identity(connection: Connection, number: int) -> str | None:
+    """Return which folder the last walk went through: its device and inode."""
+    return connection.execute(select(mirror.c.root).where(mirror.c.id == number)).scalar()
+
+
+def note_scan(
+    connection: Connection, number: int, now_ms: int, root: str, *, complete: bool
+) -> None:
+    """Record that the folder was walked, and which folder that was."""
+    values = {"scanned_ms": now_ms, "scan_complete": complete, "root": root}
     connection.execute(update(mirror).where(mirror.c.id == number).values(**values))
 
 

@@ -45,7 +45,7 @@ mirror = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("key", Text, nullable=False, unique=True),
-    Column("root_inode", Integer),
+    Column("root", Text),
     Column("scanned_ms", Integer),
     Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
     Column("trouble", Text),

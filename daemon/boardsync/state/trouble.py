@@ -70,4 +70,7 @@ def _opening_error(path: Path, error: BaseException | None) -> BoardsyncError:
             f"{path}: the state cannot be kept there ({said}); let boardsync's user write that"
             " file and its folder, or give another `state` in the settings"
         )
-    return TryAgain(f"{path}: the state file cannot be used now: {error}")
+    return TryAgain(
+        f"{path}: the state file cannot be used now ({error}); another program may hold it, or its"
+        " disk may be full or failing"
+    )

@@ -26,6 +26,7 @@ _AT_LEAST = {
     # libraries find worth an INFO (watchdog: a DEBUG) is noise in a daemon that works.
     "httpx": logging.WARNING,
     "httpcore": logging.WARNING,
+    "alembic": logging.WARNING,
     "apscheduler": logging.WARNING,
     "uvicorn": logging.WARNING,
     "watchdog": logging.INFO,

@@ -18,7 +18,7 @@ from boardsync.engine import report
 from boardsync.engine.again import again
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
-from boardsync.errors import SettingsError
+from boardsync.errors import NeedsPerson, SettingsError
 
 
 class OnceRequest(BaseModel):
@@ -96,9 +96,15 @@ async def serving(service: Service, socket: Path | None) -> AsyncIterator[None]:
     if socket is None:
         yield
         return
-    socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    # The state's lock is ours: a socket that lies here belongs to a process that is gone.
-    socket.unlink(missing_ok=True)
+    try:
+        socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The state's lock is ours: a socket that lies here belongs to a process that is gone.
+        socket.unlink(missing_ok=True)
+    except OSError as error:
+        raise NeedsPerson(
+            f"{socket}: the control socket cannot be made there: {error.strerror}; set another"
+            " `socket`, or null for none"
+        ) from error
     config = uvicorn.Config(
         make_app(service), uds=str(socket), log_config=None, access_log=False, lifespan="off"
     )

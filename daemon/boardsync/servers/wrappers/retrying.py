@@ -19,6 +19,9 @@ from boardsync.servers.wrappers.wrapper import Wrapper
 
 T = TypeVar("T")
 
+# What is tried again is no news: the engine tells what failed in the end, once.
+stamina.instrumentation.set_on_retry_hooks([])
+
 _WRITES = frozenset({"create_board", "upload", "delete_ghost"})
 
 
