@@ -9,7 +9,10 @@ import pytest
 
 from boardsync.engine import report
 from boardsync.errors import NotAuthorised
-from engine.world import World, world
+from boardsync.model import Category, Listing
+from boardsync.state import links, observations
+from boardsync.state.links import NewLink
+from engine.world import World, picture, world
 
 
 @pytest.fixture
@@ -142,3 +145,28 @@ def _everywhere():
     from boardsync.engine.reconcile import Look
 
     return Look.everywhere("test")
+
+
+async def test_an_item_that_agreed_while_the_board_was_listed_is_not_forgotten(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.write("a.png", seed=1)
+    await here.look()
+    mirror = here.assembly.mirrors[0]
+    real = here.server.listing
+
+    async def listed_too_early(board_id: str | None, known: str | None = None) -> Listing:
+        listing = await real(board_id, None)
+        monkeypatch.setattr(here.server, "listing", real)
+        here.write("b.png", seed=2)
+        item = here.server.put(board_id, "x.png", picture(2), category=Category.USER)
+        new = NewLink(mirror.number, b"b.png", "0" * 64, 1, item.item_id, "", "push")
+        await here.state.write(lambda c: observations.describe_items(c, 1, [(item, None)]))
+        await here.state.write(lambda c: links.agree(c, new, 1))
+        return listing
+
+    monkeypatch.setattr(here.server, "listing", listed_too_early)
+    await here.assembly.workers["m"].pass_now(_everywhere())
+
+    with here.state.read() as connection:
+        assert len(observations.known_items(connection, 1)) == 2

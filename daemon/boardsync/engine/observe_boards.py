@@ -13,12 +13,13 @@ from boardsync.engine.context import Mirror
 from boardsync.errors import BoardMissing, OutcomeUnknown
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import observations, places
+from boardsync.state import links, observations, places
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
 
 READ_CHUNK = 2000
+NOTE_EVERY_MS = 60_000
 UNCATEGORIZED = "none"
 
 
@@ -119,6 +120,8 @@ async def _bind(
 
 async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
     """List a board and read what is new on it. Raises BoardMissing, recorded, and TryAgain."""
+    with mirror.state.read() as connection:
+        newest = links.newest(connection)
     started = mirror.clock.monotonic()
     try:
         listing = await mirror.server.listing(board.server_id, board.listing_digest)
@@ -127,25 +130,42 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
         await mirror.state.write(lambda c: places.note_board_missing(c, board.id, moment))
         raise _deleted(mirror, board.name) from error
     seconds = mirror.clock.monotonic() - started
-    changed = await _record_listing(mirror, board, listing)
+    changed = await _record_listing(mirror, board, listing, newest)
     unread = await read_unread(mirror, board)
-    digest = listing.digest if listing.complete and not unread else None
-    moment = now_ms(mirror.clock)
-    await mirror.state.write(lambda c: places.note_listing(c, board.id, digest, moment, seconds))
+    await _note_listing(mirror, board, listing, seconds, unread=unread)
     count = None if listing.entries is None else len(listing.entries)
     return BoardSeen(changed, count, unread)
 
 
-async def _record_listing(mirror: Mirror, board: BoardRecord, listing: Listing) -> bool:
-    """Record what is new, changed or gone; an incomplete listing never says gone."""
+async def _note_listing(
+    mirror: Mirror, board: BoardRecord, listing: Listing, seconds: float, *, unread: int
+) -> None:
+    """Record what was listed; when nothing is new, only now and then: it costs the disk."""
+    digest = listing.digest if listing.complete and not unread else None
+    moment = now_ms(mirror.clock)
+    recently = moment - (board.listed_ms or 0) < NOTE_EVERY_MS
+    if digest == board.listing_digest and recently and board.missing_since_ms is None:
+        return
+    await mirror.state.write(lambda c: places.note_listing(c, board.id, digest, moment, seconds))
+
+
+async def _record_listing(
+    mirror: Mirror, board: BoardRecord, listing: Listing, newest: int
+) -> bool:
+    """Record what is new, changed or gone; an incomplete listing never says gone.
+
+    newest: the newest link from before the listing was asked for. What was linked since may be
+    missing from it without being gone.
+    """
     if listing.entries is None:
         return False
     with mirror.state.read() as connection:
         known = observations.known_items(connection, board.id)
+        just_linked = links.items_linked_since(connection, board.id, newest)
     fresh = [entry for entry in listing.entries if known.get(entry.item_id) != entry.version]
     gone: list[str] = []
     if listing.complete:
-        listed = {entry.item_id for entry in listing.entries}
+        listed = {entry.item_id for entry in listing.entries} | just_linked
         gone = [item_id for item_id in known if item_id not in listed]
     if fresh or gone:
         await mirror.state.write(partial(_write_listed, board.id, fresh, gone))

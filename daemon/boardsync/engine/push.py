@@ -158,8 +158,9 @@ class Pusher:
             for parcel in parcels:
                 await self._failed(parcel.transfer, error, TransferState.READY)
             return
-        for parcel, upload, result in zip(parcels, uploads, results, strict=True):
-            await self._settle(board, parcel, upload, result)
+        # All at once, so that one commit holds a whole batch.
+        answered = zip(parcels, uploads, results, strict=True)
+        await asyncio.gather(*(self._settle(board, *one) for one in answered))
 
     def _upload(self, parcel: Parcel) -> Upload:
         prepared, transfer = parcel.prepared, parcel.transfer
@@ -168,7 +169,7 @@ class Pusher:
             mirror=self._mirror.key,
             token=transfer.token,
             file=transfer.digest,
-            sent=_sha256(prepared.content),
+            sent=transfer.digest if prepared.untouched else _sha256(prepared.content),
             recipe=prepared.recipe,
             name=show_name(parcel) if self._mirror.settings.upload.name_in_mark else None,
         )

@@ -104,6 +104,17 @@ def linked_since(connection: Connection, mirror: int, paths: Sequence[bytes]) ->
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
+def newest(connection: Connection) -> int:
+    """Return the number of the newest link; 0 before the first."""
+    return int(connection.execute(select(func.max(link.c.id))).scalar() or 0)
+
+
+def items_linked_since(connection: Connection, board: int, number: int) -> set[str]:
+    """Return the items of a board whose links are newer than a link's number."""
+    query = select(link.c.item_id).where(link.c.board == board, link.c.id > number)
+    return set(connection.execute(query).scalars())
+
+
 def is_linked(connection: Connection, board: int, item_id: str) -> bool:
     """Tell whether an item already belongs to a file."""
     query = select(link.c.id).where(
