@@ -34,9 +34,7 @@ def idle_pass(scale: Scale, shared: Shared) -> Results:
     ]
 
 
-def _whole_process(
-    synced: Synced, ours: tuple[Cost, ...], theirs: tuple[Cost, ...]
-) -> list[Row]:
+def _whole_process(synced: Synced, ours: tuple[Cost, ...], theirs: tuple[Cost, ...]) -> list[Row]:
     target = TARGET_SECONDS if synced.files == TARGET_FILES else None
     wall = Baseline("find", tuple(cost.wall for cost in theirs))
     cpu = Baseline("find", tuple(cost.cpu for cost in theirs))

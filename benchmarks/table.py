@@ -16,7 +16,9 @@ def table(results: Results) -> str:
     """Return the results as lines of aligned columns."""
     rows = [_cells(one) for one in results if isinstance(one, Row)]
     lines = list(_aligned([HEADINGS, *rows])) if rows else []
-    lines += [f"{one.benchmark}: skipped: {one.reason}" for one in results if _skipped(one)]
+    lines += [
+        f"{one.benchmark}: skipped: {one.reason}" for one in results if isinstance(one, Skipped)
+    ]
     return "\n".join(lines)
 
 
@@ -42,10 +44,6 @@ def number(value: float) -> str:
         if value >= limit:
             return f"{value:.{digits}f}"
     return f"{value:.3f}"
-
-
-def _skipped(one: Row | Skipped) -> bool:
-    return isinstance(one, Skipped)
 
 
 def _cells(row: Row) -> tuple[str, ...]:

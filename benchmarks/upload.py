@@ -24,6 +24,7 @@ from benchmarks.results import Baseline, Better, Results, Row, Skipped
 from benchmarks.rounds import alternate
 from benchmarks.scale import Scale
 from benchmarks.workspace import Workspace, let_settle, temporary_directory
+from real.invokeai_server import CHECKOUT, VENV_VARIABLE, VERSION, RealInvokeAI
 
 TIMEOUT = 600.0
 LARGE = (1024, 1024)
@@ -45,8 +46,6 @@ class Case:
 
 def upload_real(scale: Scale) -> Results:
     """Upload to a real InvokeAI server."""
-    from real.invokeai_server import RealInvokeAI
-
     if not (scale.real_asked or _real_is_ready()):
         return [Skipped("upload-real", _HOW_TO_GET_ONE)]
     with temporary_directory() as base:
@@ -54,13 +53,13 @@ def upload_real(scale: Scale) -> Results:
         noise_folder(large, scale.large, LARGE)
         noise_folder(small, scale.small, THUMBNAIL)
         let_settle()
+        cases = [
+            Case("1024x1024 PNG", large, scale.large, target_ratio=NEEDED_RATIO),
+            Case("64x64 PNG", small, scale.small, target_ratio=NEEDED_RATIO),
+        ]
         server = RealInvokeAI(base / "invokeai")
         try:
             server.start()
-            cases = [
-                Case("1024x1024 PNG", large, scale.large, target_ratio=NEEDED_RATIO),
-                Case("64x64 PNG", small, scale.small, target_ratio=NEEDED_RATIO),
-            ]
             return [_measure("upload-real", server.url, case, base, scale) for case in cases]
         finally:
             server.stop()
@@ -138,7 +137,5 @@ _HOW_TO_GET_ONE = (
 
 def _real_is_ready() -> bool:
     """Tell whether a server can be started without installing anything."""
-    from real.invokeai_server import CHECKOUT, VENV_VARIABLE, VERSION
-
     made = CHECKOUT / ".cache" / f"invokeai-{VERSION}" / "complete"
     return bool(os.environ.get(VENV_VARIABLE)) or made.exists()

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import io
+import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from boardsync.model import FileStat, Item
 from boardsync.state import links, observations, places
 from boardsync.state.database import State, open_state
 from boardsync.state.links import NewLink
 from boardsync.state.records import BoardRecord
+from boardsync.telemetry.logging import configure
 
 KEY = "m"
 A, B, C = ("aa" * 32, "bb" * 32, "cc" * 32)
@@ -28,6 +34,22 @@ def opened(path: Path, *, inline: bool = True) -> Iterator[State]:
         yield state
     finally:
         state.close()
+
+
+@contextmanager
+def logged() -> Iterator[list[dict[str, Any]]]:
+    """Collect what is logged in the block, as a machine would read it; filled at its end."""
+    told: list[dict[str, Any]] = []
+    root, config, stream = logging.getLogger(), structlog.get_config(), io.StringIO()
+    handlers, level = root.handlers[:], root.level
+    configure("info", "json", stream)
+    try:
+        yield told
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.configure(**config)
+    told += [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
 @dataclass

@@ -41,7 +41,7 @@ BOARDS = (
 LAYOUT = Layout(by_subfolder=True, pull_into=None)
 _PATHS = st.sampled_from([b"a.png", b"s/a.png", b"s/\xff\n.png"])
 _DIGESTS = st.sampled_from([A, B])
-_ITEMS = st.sampled_from(["i1", "i2", "i3"])
+_ITEMS = st.sampled_from(["i1", "i2", "zoë\udce9.png"])
 _VERSIONS = st.sampled_from(["", "1"])
 _LIVE = ("ready", "sending", "unknown", "placing")
 Row = dict[str, Any]

@@ -76,6 +76,7 @@ from boardsync.state.database import open_state
 disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], check=True)
 state = open_state(disk / "state.db")
+state.write_now(lambda c: c.exec_driver_sql("CREATE TABLE n (value)"))
 room = os.statvfs(disk)
 (disk / "filling").write_bytes(bytes(room.f_bavail * room.f_frsize - 20_000))
 try:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
-from structlog.testing import capture_logs
 
 from boardsync.errors import NeedsPerson, StateTooNew, TryAgain
 from boardsync.model import FileStat
@@ -26,7 +25,7 @@ from boardsync.state.database import (
 )
 from boardsync.state.lock import StateLock
 from places import shared_folder, unprivileged
-from state.state_kit import KEY, opened
+from state.state_kit import KEY, logged, opened
 
 FILES = 3000
 """More than a stream fetches at once."""
@@ -254,14 +253,14 @@ class TestDamage:
         damaged = damage(path.read_bytes())
         path.write_bytes(damaged)
 
-        with capture_logs() as logs, opened(path) as state:
+        with logged() as logs, opened(path) as state:
             assert count(state) == 0
             fill(state, 1)
 
-        [told] = [entry for entry in logs if entry["log_level"] == "error"]
+        [told] = [entry for entry in logs if entry["level"] == "error"]
         assert Path(told["kept_as"]).read_bytes() == damaged
         assert Path(told["kept_as"]).parent == path.parent
-        with capture_logs() as logs, opened(path) as state:
+        with logged() as logs, opened(path) as state:
             assert count(state) == 1
         assert logs == []
 
@@ -277,7 +276,7 @@ class TestDamage:
     def test_its_log_is_kept_beside_it(self, path: Path) -> None:
         path.write_bytes(b"x" * 99)
         path.with_name("state.db-wal").write_bytes(b"its log")
-        with capture_logs() as logs, opened(path):
+        with logged() as logs, opened(path):
             pass
         kept = Path(logs[0]["kept_as"])
         assert kept.with_name(kept.name + "-wal").read_bytes() == b"its log"

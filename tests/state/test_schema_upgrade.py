@@ -18,13 +18,12 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
-from structlog.testing import capture_logs
 
 from boardsync.errors import StateTooNew
 from boardsync.state import places, upgrade
 from boardsync.state.schema import metadata
 from boardsync.state.upgrade import Migrations, revision_of, shipped, to_head
-from state.state_kit import opened
+from state.state_kit import logged, opened
 
 NEXT = "0002"
 _REVISION = '''
@@ -120,7 +119,7 @@ class TestUpgrade:
     def test_an_upgrade_keeps_a_copy_of_the_file_before_it(
         self, path: Path, tmp_path: Path
     ) -> None:
-        with capture_logs() as logs:
+        with logged() as logs:
             to_head(path, history_with(tmp_path / "history"))
 
         assert (revision_of(path), keys(path)) == (NEXT, ["m upgraded"])

@@ -48,6 +48,11 @@ class Context:
         self._settings: Settings | None = None
         self.config_path: Path | None = None
 
+    @property
+    def named(self) -> Path | None:
+        """The settings file that `-c` names, if it was given."""
+        return None if self._config is None else Path(self._config)
+
     def settings(self) -> Settings:
         """Load the settings and log warnings only, as one-shot commands do.
 
@@ -82,7 +87,7 @@ def daemon_request(settings: Settings, method: str, path: str, body: Any = None,
         connection.request(method, path, payload, headers)
         answer = connection.getresponse()
         content = json.loads(answer.read())
-    except (FileNotFoundError, ConnectionRefusedError):
+    except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
         return None
     except PermissionError as error:
         raise TryAgain(
@@ -92,11 +97,19 @@ def daemon_request(settings: Settings, method: str, path: str, body: Any = None,
         raise ServerFault(f"{settings.socket}: the daemon did not answer: {error}") from error
     finally:
         connection.close()
-    if answer.status == http.client.NOT_FOUND:
-        raise SettingsError(str(content.get("detail", content)))
     if answer.status >= http.client.BAD_REQUEST:
-        raise BoardsyncError(f"the daemon answered {answer.status}: {content.get('detail')}")
+        raise _told(answer.status, content)
     return content
+
+
+def _told(status: int, content: Any) -> BoardsyncError:
+    """Return what a daemon refused as the error that it was there."""
+    words = str(content.get("detail", content)) if isinstance(content, dict) else str(content)
+    if status == http.client.NOT_FOUND:
+        return SettingsError(words)
+    if status == http.client.SERVICE_UNAVAILABLE:
+        return TryAgain(words)
+    return BoardsyncError(f"the daemon answered {status}: {words}")
 
 
 class _UnixConnection(http.client.HTTPConnection):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,11 +12,12 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, daemon_request, pass_context
-from boardsync.cli.output import console, print_json, print_table, when
+from boardsync.cli.output import console, print_json, print_table, printable, when
 from boardsync.config.model import Settings
 from boardsync.engine import report
 from boardsync.engine.again import again as engine_again
 from boardsync.engine.service import opened
+from boardsync.engine.why import why as explain
 from boardsync.state.database import State, open_readonly
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -48,14 +50,16 @@ def status(context: Context, as_json: bool) -> None:
 
 def _print_details(one: dict[str, Any]) -> None:
     name = one["mirror"]
-    if one.get("trouble"):
-        click.echo(f"\n{name} waits since {when(one['trouble_since_ms'])}: {one['trouble']}")
-    for error in one.get("errors", ()):
+    if one["trouble"]:
+        since = when(one["trouble_since_ms"])
+        click.echo(f"\n{name} waits since {since}: {printable(one['trouble'])}")
+    for error in one["errors"]:
         subject = error["path"] or error["item"]
-        click.echo(f"\n{name}: {subject}: {error['error']}")
+        click.echo(f"\n{name}: {printable(subject)}: {printable(error['error'])}")
         click.echo(f"  attempt {error['attempts']}, next {when(error['next_attempt_ms'])}")
-    for refusal in one.get("refusals", ()):
-        click.echo(f"\n{name}: {refusal['path']} cannot be sent: {refusal['reason']}")
+    for refusal in one["refusals"]:
+        path, reason = printable(refusal["path"]), printable(refusal["reason"])
+        click.echo(f"\n{name}: {path} cannot be sent: {reason}")
 
 
 @click.command()
@@ -69,7 +73,7 @@ def why(context: Context, subject: str, as_json: bool) -> None:
     PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id.
     """
     settings = context.settings()
-    told = _from_state(settings, lambda state: report.why(settings, state, subject)) or []
+    told = _from_state(settings, lambda state: explain(settings, state, subject, os.getcwd())) or []
     if as_json:
         print_json(told)
     for one in () if as_json else told:
@@ -81,24 +85,22 @@ def why(context: Context, subject: str, as_json: bool) -> None:
 
 
 def _print_why(one: dict[str, Any]) -> None:
-    out = console()
-    out.print(
-        f"{one.get('path') or one.get('item')}  [{one['mirror']}]", markup=False, style="bold"
-    )
-    out.print(f"  {one['verdict']}", markup=False)
-    for link in one["links"]:
-        out.print(
-            f"  link: {link['state']} since {when(link['since_ms'])}, item {link['item_id']},"
-            f" made by {link['made']} in run {link['run']}, recipe {link['recipe'] or '-'}",
-            markup=False,
-        )
-    for move in one["transfers"]:
-        out.print(
-            f"  transfer: {move['kind']} {move['state']} ({move['reason']}),"
-            f" attempt {move['attempts']}, next {when(move['not_before_ms'] or None)}"
-            + (f", last error: {move['error']}" if move["error"] else ""),
-            markup=False,
-        )
+    subject = printable(one.get("path") or one.get("item"))
+    console().print(f"{subject}  [{one['mirror']}]", markup=False, style="bold")
+    lines = [one["verdict"]]
+    lines += [
+        f"link: {link['state']} since {when(link['since_ms'])}, item {link['item_id']},"
+        f" made by {link['made']} in run {link['run']}, recipe {link['recipe'] or '-'}"
+        for link in one["links"]
+    ]
+    lines += [
+        f"transfer: {move['kind']} {move['state']} ({move['reason']}),"
+        f" attempt {move['attempts']}, next {when(move['not_before_ms'] or None)}"
+        + (f", last error: {move['error']}" if move["error"] else "")
+        for move in one["transfers"]
+    ]
+    for line in lines:
+        click.echo(f"  {printable(line)}")
 
 
 @click.command()
@@ -151,9 +153,13 @@ def _print_run(told: dict[str, Any] | None, number: int, as_json: bool) -> None:
 @pass_context
 @exits.explained
 def again(context: Context, subject: str, as_json: bool) -> None:
-    """Start a file or an item anew that was refused, or whose other side was deleted."""
+    """Start a file or an item anew that was refused, or whose other side was deleted.
+
+    PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id.
+    """
     settings = context.settings()
-    done = daemon_request(settings, "POST", "/again", {"subject": subject})
+    asked = {"subject": subject, "here": os.getcwd()}
+    done = daemon_request(settings, "POST", "/again", asked)
     if done is None:
         done = asyncio.run(_again(settings, subject))
     if as_json:
@@ -161,13 +167,17 @@ def again(context: Context, subject: str, as_json: bool) -> None:
     for name, words in () if as_json else done.items():
         click.echo(f"{name}: {'; '.join(words)}")
     if not done:
-        click.echo(f"boardsync: nothing is known of {subject!r}", err=True)
+        click.echo(
+            f"boardsync: nothing to start anew: no mirror knows {subject!r}, or nothing keeps it"
+            " back",
+            err=True,
+        )
         sys.exit(exits.FAILED)
 
 
 async def _again(settings: Settings, subject: str) -> dict[str, list[str]]:
     async with opened(settings) as assembly:
-        done = {one.name: await engine_again(one, subject) for one in assembly.mirrors}
+        done = {one.name: await engine_again(one, subject, os.getcwd()) for one in assembly.mirrors}
         return {name: words for name, words in done.items() if words}
 
 

@@ -12,8 +12,10 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, pass_context
+from boardsync.cli.output import printable
 from boardsync.cli.progress import following
 from boardsync.config.model import Settings
+from boardsync.config.places import default_state
 from boardsync.config.values import from_values
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.once import once
@@ -49,8 +51,10 @@ def mirror(
     folder = folder.expanduser()
     folder.mkdir(parents=True, exist_ok=True)
     if "://" not in target:
+        target = str(Path(target).expanduser())
         Path(target).mkdir(parents=True, exist_ok=True)
-    settings = _settings(folder.resolve(), target, board or folder.resolve().name, direction)
+    folder = folder.resolve()
+    settings = _settings(folder, target, board or printable(folder.name), direction)
     context.configure_logging(settings)
     code = asyncio.run(_mirror(context, settings, target, only_once=only_once))
     raise SystemExit(code)
@@ -62,7 +66,8 @@ def _make_samples(folder: Path) -> None:
     folder.mkdir(parents=True)
     for name, content in sample_pictures().items():
         (folder / name).write_bytes(content)
-    click.echo(f"Made {folder.resolve()} with {len(list(folder.iterdir()))} sample pictures.")
+    where = printable(folder.resolve())
+    click.echo(f"Made {where} with {len(list(folder.iterdir()))} sample pictures.")
 
 
 def _settings(folder: Path, target: str, board: str, direction: str) -> Settings:
@@ -70,20 +75,21 @@ def _settings(folder: Path, target: str, board: str, direction: str) -> Settings
     if "://" in target:
         server: dict[str, Any] = {"kind": "invokeai", "url": target}
     else:
-        server = {"kind": "directory", "path": str(Path(target).resolve())}
-        target = server["path"]
-    key = hashlib.sha256("\0".join((str(folder), target, board)).encode()).hexdigest()[:12]
-    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+        server = {"kind": "directory", "path": Path(target).resolve()}
+        target = str(server["path"])
+    key = hashlib.sha256(os.fsencode("\0".join((str(folder), target, board)))).hexdigest()[:12]
     return from_values(
         {
-            "state": str(home / "boardsync" / f"mirror-{key}.db"),
+            "state": default_state(os.environ).with_name(f"mirror-{key}.db"),
+            # No settings file leads anybody here, and a daemon's socket lies in the same folder.
+            "socket": None,
             "log": {"level": "warning", "format": "console"},
             "servers": {"server": server},
             "mirrors": [
                 {
                     "name": board,
                     "id": key,
-                    "folder": str(folder),
+                    "folder": folder,
                     "server": "server",
                     "board": board,
                     "direction": direction,
@@ -97,17 +103,16 @@ async def _mirror(context: Context, settings: Settings, target: str, *, only_onc
     async with opened(settings) as assembly:
         service = Service(assembly)
         stop_on_signals(service.stop)
-        async with context.wiring.serving(service, settings.socket):
-            running = asyncio.create_task(service.run())
-            watcher = asyncio.create_task(_tell(context, assembly, target, only_once=only_once))
-            await asyncio.wait({running, watcher}, return_when=asyncio.FIRST_COMPLETED)
-            code = exits.OK
-            if watcher.done():
-                code = watcher.result()
-                service.stop()
-            else:
-                watcher.cancel()
-            await running
+        running = asyncio.create_task(service.run())
+        telling = asyncio.create_task(_tell(context, assembly, target, only_once=only_once))
+        await asyncio.wait({running, telling}, return_when=asyncio.FIRST_COMPLETED)
+        service.stop()
+        await running
+        told = telling.done()
+        if not told:
+            telling.cancel()
+            await asyncio.wait({telling})
+        code = telling.result() if told else exits.OK
     click.echo("Stopped. Nothing is lost: the next start goes on from here.")
     return code
 
@@ -115,22 +120,25 @@ async def _mirror(context: Context, settings: Settings, target: str, *, only_onc
 async def _tell(context: Context, assembly: Assembly, target: str, *, only_once: bool) -> int:
     """Say in plain words what the first pass did, then what happens as it happens."""
     settings = assembly.settings.mirrors[0]
-    click.echo(f"Mirroring {settings.folder}\n     with board {settings.board!r} of {target}")
+    click.echo(f"Mirroring {printable(settings.folder)}")
+    click.echo(f"     with board {settings.board!r} of {printable(target)}")
     async with following(assembly):
         result = (await once(assembly))[0]
     click.echo(
         f"Uploaded {result.uploaded}, downloaded {result.downloaded}, already there"
-        f" {result.synced - result.uploaded - result.downloaded}; {result.synced} in step."
+        f" {max(0, result.synced - result.uploaded - result.downloaded)};"
+        f" {result.synced} in step."
     )
     if result.trouble:
-        click.echo(f"Waiting: {result.trouble}")
+        click.echo(f"Waiting: {printable(result.trouble)}")
     for error in result.errors:
-        click.echo(f"Waiting: {error}")
+        click.echo(f"Waiting: {printable(error)}")
     if only_once:
         return exits.OK if result.good else exits.FAILED
+    into = printable(settings.folder / settings.pull.into)
     click.echo(
         "\nWatching. A picture dropped into the folder appears on the board;"
-        f"\na picture put on the board appears in {settings.folder / settings.pull.into}."
+        f"\na picture put on the board appears in {into}."
         "\nCtrl-C stops."
     )
     context.configure_logging(assembly.settings, level="info")

@@ -14,7 +14,7 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, Wiring, daemon_request, pass_context
-from boardsync.cli.output import print_json, print_table
+from boardsync.cli.output import print_json, print_table, printable
 from boardsync.cli.progress import following
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import assemble
@@ -92,9 +92,9 @@ def print_summary(results: Sequence[dict[str, Any]]) -> None:
     print_table(headings, [[one[key] for key in headings] for one in results])
     for one in results:
         if one["trouble"]:
-            click.echo(f"{one['mirror']}: {one['trouble']}", err=True)
+            click.echo(f"{one['mirror']}: {printable(one['trouble'])}", err=True)
         for error in one["errors"]:
-            click.echo(f"{one['mirror']}: {error}", err=True)
+            click.echo(f"{one['mirror']}: {printable(error)}", err=True)
         if one["settling"]:
             click.echo(f"{one['mirror']}: {one['settling']} files are still changing", err=True)
         if one["refused"]:
@@ -133,7 +133,7 @@ def plan(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
     else:
         click.echo("Nothing to do.")
     for line in told["remarks"]:
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
 
 async def _plan(settings: Settings, names: Sequence[str]) -> dict[str, Any]:

@@ -1,25 +1,31 @@
-"""The commands around a setup: init, check, completion, version."""
+"""The commands around a setup: init, check, completion, version.
+
+The engine is imported by the two that need it: `version` and `completion` answer at once.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from boardsync import __version__
 from boardsync.cli import exits
 from boardsync.cli.access import Context, pass_context
-from boardsync.cli.output import print_json, print_table
+from boardsync.cli.output import print_json, print_table, printable
 from boardsync.config.load import load
 from boardsync.config.model import DirectorySettings, InvokeAISettings, ServerSettings
-from boardsync.engine.assembly import make_server
-from boardsync.engine.checkup import Finding, check_up
+from boardsync.config.places import user_settings
 from boardsync.errors import BoardsyncError, SettingsError
 from boardsync.model import Board, ServerInfo
 from boardsync.telemetry import logging
+
+if TYPE_CHECKING:
+    from boardsync.engine.checkup import Finding
 
 DEFAULT_URL = "http://127.0.0.1:9090"
 SHELLS = ("bash", "zsh", "fish")
@@ -60,6 +66,8 @@ def check(context: Context, as_json: bool) -> None:
 
     Changes nothing. Exit code 1: something stands in the way; 78: the settings do.
     """
+    from boardsync.engine.checkup import check_up
+
     settings = context.settings()
     findings = asyncio.run(check_up(settings))
     if as_json:
@@ -67,7 +75,7 @@ def check(context: Context, as_json: bool) -> None:
             {"settings": str(context.config_path), "findings": [f.as_dict() for f in findings]}
         )
     else:
-        click.echo(f"{context.config_path}: valid")
+        click.echo(f"{printable(context.config_path)}: valid")
         print_table(("", "what", "found"), [_row(finding) for finding in findings])
     sys.exit(exits.FAILED if any(not finding.good for finding in findings) else exits.OK)
 
@@ -85,39 +93,49 @@ def _row(finding: Finding) -> tuple[str, str, str]:
     "-o", "--output", type=click.Path(path_type=Path), help="Where to write the settings."
 )
 @click.option("--offline", is_flag=True, help="Do not test the connection.")
+@pass_context
 @exits.explained
 def init(
-    folder: Path | None, address: str | None, board: str | None, direction: str | None,
-    output: Path | None, offline: bool,
+    context: Context, folder: Path | None, address: str | None, board: str | None,
+    direction: str | None, output: Path | None, offline: bool,
 ) -> None:  # fmt: skip
     """Write a settings file: asks for what was not given, and tests the connection."""
     logging.configure("warning", "auto")
-    target = output or Path(click.get_app_dir("boardsync")) / "config.yaml"
+    target = output or context.named or user_settings(os.environ)
     if target.exists():
         raise SettingsError(f"{target}: exists already; move it away or choose another with -o")
     folder = folder or Path(str(click.prompt("Folder to mirror")))
-    folder = folder.expanduser()
+    folder = folder.expanduser().resolve()
     address = address or click.prompt("InvokeAI server, or directory for boards", DEFAULT_URL)
     if not offline:
         _show_server(address)
-    board = board or click.prompt("Board (made when missing)", folder.resolve().name)
+    board = board or click.prompt("Board (made when missing)", folder.name)
     direction = direction or click.prompt(
         "Direction", "both", type=click.Choice(["both", "push", "pull"])
     )
+    _write(target, settings_text(folder, address, board, direction))
     folder.mkdir(parents=True, exist_ok=True)
     if "://" not in address:
         Path(address).expanduser().mkdir(parents=True, exist_ok=True)
-    text = settings_text(folder.resolve(), address, board, direction)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(text)
+    where = printable(target)
+    click.echo(f"Wrote {where}. Next: boardsync -c {where} check, then: boardsync -c {where} run")
+
+
+def _write(target: Path, text: str) -> None:
+    """Write a settings file that loads, never over another one. Raises SettingsError."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError as error:
+        raise SettingsError(
+            f"{target}: cannot be written ({error.strerror}); choose another place with -o"
+        ) from error
     try:
         load(target)
     except SettingsError:
         target.unlink()
         raise
-    click.echo(
-        f"Wrote {target}. Next: boardsync -c {target} check, then: boardsync -c {target} run"
-    )
 
 
 def _show_server(address: str) -> None:
@@ -125,18 +143,20 @@ def _show_server(address: str) -> None:
     try:
         info, boards = asyncio.run(_ask_server(address))
     except BoardsyncError as error:
-        click.echo(f"Not reached: {error}", err=True)
+        click.echo(f"Not reached: {printable(error)}", err=True)
         if not click.confirm("Write the settings all the same?", default=True):
             raise
         return
-    click.echo(f"{info.kind} {info.version} at {info.address}")
+    click.echo(printable(f"{info.kind} {info.version} at {info.address}"))
     for remark in info.remarks:
-        click.echo(f"  {remark}")
+        click.echo(f"  {printable(remark)}")
     if boards:
         print_table(("board", "id", "images"), [(b.name, b.board_id, b.images) for b in boards])
 
 
 async def _ask_server(address: str) -> tuple[ServerInfo, list[Board]]:
+    from boardsync.engine.assembly import make_server
+
     settings: ServerSettings
     if "://" in address:
         settings = InvokeAISettings(kind="invokeai", url=address)
@@ -152,13 +172,13 @@ async def _ask_server(address: str) -> tuple[ServerInfo, list[Board]]:
 
 
 def settings_text(folder: Path, address: str, board: str, direction: str) -> str:
-    """Return a commented settings file. JSON strings are YAML strings: nothing needs escaping."""
+    """Return a commented settings file. Raises SettingsError for what no text can hold."""
     if "://" in address:
-        server = f"    kind: invokeai\n    url: {json.dumps(address)}"
+        server = f"    kind: invokeai\n    url: {quoted(address)}"
     else:
         path = str(Path(address).expanduser().resolve())
-        server = f"    kind: directory\n    path: {json.dumps(path)}"
-    name = json.dumps(board)
+        server = f"    kind: directory\n    path: {quoted(path)}"
+    name = quoted(board)
     return f"""\
 # boardsync settings. Every setting and its default: docs/settings.md and config.example.yaml.
 
@@ -170,10 +190,23 @@ mirrors:
   - name: {name}
     # Survives renaming: marks on the server name it. Keep it.
     id: {name}
-    folder: {json.dumps(str(folder))}
+    folder: {quoted(str(folder))}
     server: main
     # By name or id; resolved once, made when missing.
     board: {name}
     # both: pictures go up, the server's outputs come down to `outputs/` below the folder.
     direction: {direction}
 """
+
+
+def quoted(text: str) -> str:
+    """Write text as YAML reads it back. Raises SettingsError for bytes that are no text."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise SettingsError(f"{text!r}: holds bytes that are no UTF-8; settings cannot name it")
+    return '"' + "".join(_escaped(letter) for letter in text) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in '"\\':
+        return f"\\{letter}"
+    return letter if letter.isprintable() else f"\\U{ord(letter):08x}"

@@ -12,13 +12,14 @@ from typing import Any
 
 import structlog
 
+from boardsync.engine.attempt import postpone
 from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
 from boardsync.errors import BoardsyncError
-from boardsync.model import ActionKind
+from boardsync.model import ActionKind, TransferState
 from boardsync.state import transfers
 from boardsync.state.database import State
 from boardsync.state.records import TransferRecord
@@ -28,6 +29,8 @@ log = structlog.get_logger(__name__)
 AHEAD = 2
 """Uploads that are read and prepared while others are on the wire."""
 IDLE_SECONDS = 60.0
+TROUBLE_SECONDS = 1.0
+"""Between two tries to reach the state file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +102,13 @@ class Carrier:
     async def _run(self) -> None:
         while not self._stopping:
             self._wake.clear()
-            self._start_due()
-            await self._clock.wait(self._wake, self._seconds_to_next())
+            try:
+                self._start_due()
+                wait = self._seconds_to_next()
+            except BoardsyncError as error:
+                log.warning("the state cannot be read; it is tried again", error=str(error))
+                wait = TROUBLE_SECONDS
+            await self._clock.wait(self._wake, wait)
 
     async def until_idle(self, mirrors: Collection[int], patience: float) -> None:
         """Wait until some mirrors have nothing left to carry, or nothing soon enough.
@@ -115,7 +123,7 @@ class Carrier:
                 continue
             with self._state.read() as connection:
                 left = transfers.count(connection, mirrors)
-                due = transfers.next_due_ms(connection, mirrors)
+                due = transfers.next_due_ms(connection, mirrors, (), self._seen_boards())
             if due is None:
                 return
             if fewest is None or left < fewest:
@@ -145,13 +153,15 @@ class Carrier:
         """Return from how much room on it is worth asking: what is on the wire stays busy."""
         return AHEAD * self._batch if kind is ActionKind.UPLOAD else 1
 
+    def _seen_boards(self) -> list[int]:
+        """Return the boards that uploads may go to."""
+        return [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
+
     def _due(self, kind: ActionKind) -> list[TransferRecord]:
         room = self._room(kind)
         if room < self._least_room(kind):
             return []
-        boards = None
-        if kind is ActionKind.UPLOAD:
-            boards = [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
+        boards = self._seen_boards() if kind is ActionKind.UPLOAD else None
         with self._state.read() as connection:
             return transfers.due(
                 connection, list(self._mirrors), kind, now_ms(self._clock),
@@ -190,10 +200,10 @@ class Carrier:
                 await work
         except BoardsyncError as error:
             log.warning("a transfer's outcome could not be recorded", error=str(error))
-            await self._clock.sleep(1.0)
-        except Exception:
+            await self._clock.sleep(TROUBLE_SECONDS)
+        except Exception as error:
             log.exception("bug: a transfer failed in an unforeseen way", path=batch[0].path)
-            await self._clock.sleep(1.0)
+            await self._set_aside(mirror, batch, error)
         finally:
             for one in batch:
                 self._under_way.pop(one.id, None)
@@ -202,10 +212,26 @@ class Carrier:
         for one in batch:
             self.finished(one)
 
+    async def _set_aside(
+        self, mirror: Mirror, batch: list[TransferRecord], error: Exception
+    ) -> None:
+        """Record an unforeseen error, so that `status` tells it and it is not tried in a loop."""
+        try:
+            for one in batch:
+                # Whatever was sent or not, the next attempt looks it up.
+                doubtful = one.kind is ActionKind.UPLOAD
+                state = TransferState.UNKNOWN if doubtful else TransferState.READY
+                await postpone(mirror, one, error, state)
+        except BoardsyncError as problem:
+            log.warning("a transfer's outcome could not be recorded", error=str(problem))
+            await self._clock.sleep(TROUBLE_SECONDS)
+
     def _seconds_to_next(self) -> float:
         """Return how long until something may be due. Work under way wakes us by itself."""
         with self._state.read() as connection:
-            due = transfers.next_due_ms(connection, list(self._mirrors), list(self._under_way))
+            due = transfers.next_due_ms(
+                connection, list(self._mirrors), list(self._under_way), self._seen_boards()
+            )
         if due is None:
             return IDLE_SECONDS
         if self._tasks and due <= now_ms(self._clock):

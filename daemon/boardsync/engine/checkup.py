@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from boardsync.config.model import MirrorSettings, Settings
+from boardsync.config.model import MirrorSettings, ServerSettings, Settings
 from boardsync.engine.assembly import make_server
 from boardsync.errors import BoardsyncError
 from boardsync.local.mounts import is_remote, mount_kind
 from boardsync.local.root import open_root
 from boardsync.model import Direction
+from boardsync.state import places
+from boardsync.state.database import open_readonly
 
 LITTLE_ROOM = 1 << 30
 INOTIFY_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
@@ -33,22 +36,50 @@ class Finding:
 
 async def check_up(settings: Settings) -> list[Finding]:
     """Look at everything the settings name."""
-    findings = [_check_state(settings.state)]
+    finding, used = await asyncio.to_thread(_check_state, settings)
+    findings = [finding]
     for mirror in settings.mirrors:
         findings += _check_folder(mirror)
     findings.append(_check_watches(settings.mirrors))
     for name, server in settings.servers.items():
-        findings.append(await _check_server(name, server))
+        findings.append(await _check_server(name, server, used_before=name in used))
     return findings
 
 
-def _check_state(path: Path) -> Finding:
+def _check_state(settings: Settings) -> tuple[Finding, set[str]]:
+    """Look at the state file; return also the servers that it remembers boards of."""
+    path = settings.state
+    subject = f"state {path}"
     directory = path.parent
     while not directory.exists():
         directory = directory.parent
-    if not os.access(directory, os.W_OK):
-        return Finding(False, f"state {path}", f"{directory} may not be written")
-    return _room(directory, f"state {path}")
+    if not directory.is_dir():
+        return Finding(False, subject, f"{directory} is no folder"), set()
+    for place in (directory, path):
+        if place.exists() and not os.access(place, os.W_OK):
+            return Finding(False, subject, f"{place} may not be written"), set()
+    try:
+        used = _used_servers(settings)
+    except BoardsyncError as error:
+        return Finding(False, subject, str(error)), set()
+    return _room(directory, subject), used
+
+
+def _used_servers(settings: Settings) -> set[str]:
+    """Return the servers whose boards were seen before: an empty one is a disk that is away."""
+    try:
+        state = open_readonly(settings.state)
+    except FileNotFoundError:
+        return set()
+    try:
+        with state.read() as connection:
+            return {
+                mirror.server
+                for mirror in settings.mirrors
+                if places.any_listed(connection, [mirror.id])
+            }
+    finally:
+        state.close()
 
 
 def _check_folder(mirror: MirrorSettings) -> list[Finding]:
@@ -88,10 +119,10 @@ def _check_watches(mirrors: list[MirrorSettings]) -> Finding:
     return Finding(True, subject, text)
 
 
-async def _check_server(name: str, settings: Any) -> Finding:
+async def _check_server(name: str, settings: ServerSettings, *, used_before: bool) -> Finding:
     subject = f"server {name}"
     try:
-        server = make_server(name, settings)
+        server = make_server(name, settings, used_before=used_before)
         try:
             info = await server.probe()
             boards = await server.boards()

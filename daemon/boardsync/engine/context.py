@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
@@ -22,12 +23,25 @@ from boardsync.servers.port import Server
 from boardsync.state.database import State
 
 
+def _nobody(_: object) -> None:
+    """Nobody listens: a plan that is only shown, or a test."""
+
+
+@dataclass(slots=True)
+class Hints:
+    """How whoever carries something out asks the mirror's worker to look again."""
+
+    boards: Callable[[str], None] = _nobody
+    path: Callable[[bytes], None] = _nobody
+
+
 @dataclass(frozen=True, slots=True)
 class Mirror:
     """One mirror, ready to work: its settings, its server, its number in the state.
 
     seen_boards: boards (our numbers) whose items were all seen and read since this process
-    began, or since the server was last away. No upload starts to any other.
+    began, or since the server was last away. No upload starts to any other. compiled: the
+    rules by the content of the ignore file they were made with.
     """
 
     settings: MirrorSettings
@@ -39,6 +53,8 @@ class Mirror:
     state: State
     clock: Clock
     seen_boards: set[int] = field(default_factory=set)
+    hints: Hints = field(default_factory=Hints)
+    compiled: dict[bytes, Rules] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -56,14 +72,19 @@ class Mirror:
     def rules(self) -> Rules:
         """Return the rules as they are now, `.boardsyncignore` included.
 
-        Pulled files are observed like all others; the planner knows not to push them.
+        Pulled files are observed like all others; the planner knows not to push them. Raises
+        SettingsError for an ignore file that cannot be used.
         """
-        return Rules(
-            include=self.settings.include,
-            ignore=self.settings.ignore,
-            ignore_file=read_ignore_file(self.root),
-            pull_into=None,
-        )
+        content = read_ignore_file(self.root)
+        if content not in self.compiled:
+            self.compiled.clear()
+            self.compiled[content] = Rules(
+                include=self.settings.include,
+                ignore=self.settings.ignore,
+                ignore_file=content,
+                pull_into=None,
+            )
+        return self.compiled[content]
 
     def waits(self) -> Waits:
         settle = self.settings.settle

@@ -9,14 +9,22 @@ from __future__ import annotations
 import structlog
 
 from boardsync.engine.clock import Clock
-from boardsync.errors import NeedsPerson, ServerUnreachable, TryAgain
+from boardsync.errors import (
+    NotAuthorised,
+    OutcomeUnknown,
+    ServerFault,
+    ServerUnreachable,
+    TryAgain,
+)
 from boardsync.plan.backoff import delay_seconds
 
 log = structlog.get_logger(__name__)
 
 LONGEST_SECONDS = 30.0
-PERSON_SECONDS = 300.0
+PERSON_SECONDS = 60.0
 """Between two tries while only a person can help (a wrong password): not a login storm."""
+DOUBTS = 3
+"""So many lost answers in a row are the server's trouble, not one picture's."""
 
 
 class Gate:
@@ -26,6 +34,7 @@ class Gate:
         self._server = server
         self._clock = clock
         self._failures = 0
+        self._doubts = 0
         self._opens_at = 0.0
         self.trouble: str | None = None
 
@@ -34,27 +43,36 @@ class Gate:
         return max(0.0, self._opens_at - self._clock.monotonic())
 
     def failed(self, error: Exception) -> None:
-        """Close the gate when the error concerns the whole server."""
-        if isinstance(error, NeedsPerson):
-            seconds = PERSON_SECONDS
-        elif isinstance(error, ServerUnreachable) or getattr(error, "retry_after", None):
-            asked = error.retry_after if isinstance(error, TryAgain) else None
-            backoff = min(LONGEST_SECONDS, delay_seconds(self._failures + 1, self._server))
-            seconds = max(backoff, asked or 0.0)
-        else:
+        """Close the gate when the error concerns the whole server.
+
+        What fails while it is closed was under way already, and counts no second time.
+        """
+        if isinstance(error, OutcomeUnknown):
+            self._doubts += 1
+        if self.wait_seconds() > 0 or not self._concerns_server(error):
             return
+        seconds = PERSON_SECONDS
+        if isinstance(error, TryAgain):
+            backoff = min(LONGEST_SECONDS, delay_seconds(self._failures + 1, self._server))
+            seconds = max(backoff, error.retry_after or 0.0)
         self._failures += 1
         self._opens_at = self._clock.monotonic() + seconds
         if self.trouble != str(error):
             log.warning("server is not available", server=self._server, error=str(error))
         self.trouble = str(error)
 
-    def worked(self) -> bool:
-        """Open the gate. Tells whether it had been closed before."""
-        was_closed = self._failures > 0
-        if was_closed:
+    def _concerns_server(self, error: Exception) -> bool:
+        if isinstance(error, OutcomeUnknown):
+            return self._doubts >= DOUBTS
+        if isinstance(error, (NotAuthorised, ServerUnreachable, ServerFault)):
+            return True
+        return getattr(error, "retry_after", None) is not None
+
+    def worked(self) -> None:
+        """Open the gate: the server did what it was asked."""
+        if self._failures:
             log.info("server is available again", server=self._server)
         self._failures = 0
+        self._doubts = 0
         self._opens_at = 0.0
         self.trouble = None
-        return was_closed

@@ -47,7 +47,8 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
         bound = None
     if bound is not None and bound.missing_since_ms is None:
         return bound
-    if name == UNCATEGORIZED and mirror.server.capabilities.categories:
+    uncategorized = mirror.settings.board == UNCATEGORIZED
+    if uncategorized and mirror.server.capabilities.categories:
         return await _bind(mirror, subfolder, Board(None, "Uncategorized"))
     found = await _oldest_named(mirror, name, at_first=bound is None)
     if found is None and bound is not None:
@@ -132,21 +133,30 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
     seconds = mirror.clock.monotonic() - started
     changed = await _record_listing(mirror, board, listing, newest)
     unread = await read_unread(mirror, board)
-    await _note_listing(mirror, board, listing, seconds, unread=unread)
+    digest = listing.digest if listing.complete and not unread else None
+    await _note_listing(mirror, board, digest, seconds, newest)
     count = None if listing.entries is None else len(listing.entries)
     return BoardSeen(changed, count, unread)
 
 
 async def _note_listing(
-    mirror: Mirror, board: BoardRecord, listing: Listing, seconds: float, *, unread: int
+    mirror: Mirror, board: BoardRecord, digest: str | None, seconds: float, newest: int
 ) -> None:
-    """Record what was listed; when nothing is new, only now and then: it costs the disk."""
-    digest = listing.digest if listing.complete and not unread else None
+    """Record what was listed; when nothing is new, only now and then: it costs the disk.
+
+    A listing that was asked for before something was linked is not remembered: the board could
+    look like that again, with the item gone.
+    """
     moment = now_ms(mirror.clock)
     recently = moment - (board.listed_ms or 0) < NOTE_EVERY_MS
     if digest == board.listing_digest and recently and board.missing_since_ms is None:
         return
-    await mirror.state.write(lambda c: places.note_listing(c, board.id, digest, moment, seconds))
+
+    def write(c: Connection) -> None:
+        overtaken = links.items_linked_since(c, board.id, newest)
+        places.note_listing(c, board.id, None if overtaken else digest, moment, seconds)
+
+    await mirror.state.write(write)
 
 
 async def _record_listing(

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import TypeVar
 
 import structlog
@@ -30,7 +31,9 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 WRITE_CHUNK = 2000
-HASH_CHUNK = 64
+HASH_CHUNK = 1000
+HASH_BYTES = 64 << 20
+"""Files are hashed so many, or a little more than so many bytes, to a commit."""
 BUDGET_SECONDS = 1.0
 EAGER_BYTES = 64 << 20
 """Just-closed files up to this size are checked for wholeness at once, instead of settling."""
@@ -175,8 +178,9 @@ async def hash_settled(
     while batch := _next_batch(mirror, done.after):
         done.after = batch[-1].path
         ready, early = _split_ready(mirror, batch, closed, done)
-        results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
+        # Before the first reading: what changes from here on must not count as hashed since.
         moment = mirror.clock.now_ns()
+        results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
         await mirror.state.write(partial(_note, mirror.number, results, moment))
         done.paths += [path for path, _, _ in results]
         skipped = len(ready) + len(early) - len(results)
@@ -191,7 +195,9 @@ async def hash_settled(
 
 def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:
     with mirror.state.read() as connection:
-        return observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
+        found = observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
+    reached = accumulate(one.size for one in found)
+    return found[: 1 + sum(1 for size in reached if size < HASH_BYTES)]
 
 
 def _split_ready(
@@ -233,7 +239,12 @@ def _hash_batch(
     mirror: Mirror, ready: list[FileRecord], early: list[FileRecord]
 ) -> list[_Result]:  # fmt: skip
     results: list[_Result] = []
+    most = mirror.limits().max_bytes
     for one in ready:
+        if one.size > most:
+            text = f"larger than allowed: {one.size} bytes, the limit is {most} (max_bytes)"
+            results.append((one.path, None, text))
+            continue
         _try(results, one.path, lambda p: digest_file(mirror.absolute(p)))
     for one in early:
         _try(results, one.path, lambda p: _digest_if_whole(mirror, p))
@@ -261,12 +272,12 @@ def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
 
 
 def _note(number: int, results: list[_Result], now_ns: int, c: Connection) -> None:
-    for path, stat, text in results:
+    hashed = [(path, stat, text) for path, stat, text in results if stat is not None]
+    observations.note_digests(c, number, hashed, now_ns)
+    for path, stat, reason in results:
         if stat is None:
-            observations.refuse_file(c, number, path, text, now_ns)
-            log.warning("cannot be read", path=path, reason=text)
-        else:
-            observations.note_digest(c, number, path, stat, text, now_ns)
+            observations.refuse_file(c, number, path, reason, now_ns)
+            log.warning("cannot be read", path=path, reason=reason)
 
 
 def chunked(values: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -10,16 +10,21 @@ from typing import Any
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.reconcile import Look, Pass
 from boardsync.engine.worker import Worker
-from boardsync.errors import ServerUnreachable, SettingsError
+from boardsync.errors import FolderAway, ServerBusy, ServerUnreachable, SettingsError
 from boardsync.state import runs, summary, transfers
 
+AWAY = (ServerUnreachable, ServerBusy, FolderAway)
 PATIENCE_SECONDS = 45.0
 """How long one file may take to settle, or one transfer to move on, before we stop waiting."""
+EXAMPLES = 5
 
 
 @dataclass(frozen=True, slots=True)
 class MirrorResult:
-    """What a pass did for one mirror. left: transfers that are still waiting."""
+    """What a pass did for one mirror.
+
+    left: transfers that are still waiting. unreachable: the server or the folder is away.
+    """
 
     mirror: str
     uploaded: int
@@ -36,7 +41,7 @@ class MirrorResult:
 
     @property
     def good(self) -> bool:
-        return not (self.trouble or self.left or self.refused or self.failed)
+        return not (self.trouble or self.left or self.refused or self.failed or self.settling)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"good": self.good}
@@ -79,7 +84,7 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
     with mirror.state.read() as connection:
         after = runs.totals(connection, mirror.number)
         tally = summary.tally(connection, mirror.number)
-        left = transfers.waiting(connection, [mirror.number])
+        failing = transfers.failing(connection, mirror.number, EXAMPLES)
     did = {name: after[name] - before[name] for name in after}
     troubles = (worker.last or done).troubles
     return MirrorResult(
@@ -88,11 +93,11 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         downloaded=did["downloaded"],
         linked=did["linked"],
         refused=did["refused"],
-        failed=sum(1 for t in left if t.error),
-        left=len(left),
+        failed=tally.failing,
+        left=tally.waiting,
         settling=tally.settling,
         synced=tally.synced,
         trouble="; ".join(str(error) for error in troubles) or None,
-        unreachable=any(isinstance(error, ServerUnreachable) for error in troubles),
-        errors=tuple(dict.fromkeys(t.error for t in left if t.error))[:5],
+        unreachable=any(isinstance(error, AWAY) for error in troubles),
+        errors=tuple(dict.fromkeys(t.error for t in failing if t.error)),
     )

@@ -38,7 +38,7 @@ def _told(mirror: Mirror, board: int, action: Action) -> dict[str, Any]:
         "mirror": mirror.name,
         "action": action.kind.value,
         "path": show(action.path),
-        "item": action.item_id,
+        "item": show(action.item_id),
         "board": name,
         "reason": action.reason,
     }

@@ -15,17 +15,16 @@ from typing import Any
 
 import structlog
 
+from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.errors import (
-    BoardMissing,
     BoardsyncError,
     FileChanging,
     FolderAway,
     ItemMissing,
     NoRoom,
     Refused,
-    TryAgain,
 )
 from boardsync.files.durable import (
     TEMP_PREFIX,
@@ -37,7 +36,6 @@ from boardsync.files.durable import (
 from boardsync.files.snapshot import digest_file
 from boardsync.local.root import open_root
 from boardsync.model import Download, FileStat, Item, TransferState
-from boardsync.plan.backoff import delay_seconds
 from boardsync.plan.names import numbered, safe_name
 from boardsync.state import links, observations, places, runs, transfers
 from boardsync.state.records import BoardRecord, TransferRecord
@@ -214,26 +212,11 @@ class Puller:
         if isinstance(error, Refused) or _broken(transfer, error, attempts, moment):
             await self._refuse(transfer, str(error), moment)
             return
-        self._mirror.gate.failed(error)
-        if isinstance(error, BoardMissing):
-            await self._mirror.state.write(lambda c: places.note_board_missing(c, board.id, moment))
-        asked = error.retry_after if isinstance(error, TryAgain) else None
-        delay = delay_seconds(attempts, str(transfer.item_id), asked=asked)
-        if isinstance(error, FileChanging):
-            # Being written right now: seconds, not minutes.
-            delay = min(TORN_LONGEST_WAIT, 0.1 * 1.5**attempts)
-        await self._mirror.state.write(
-            lambda c: transfers.change(
-                c, transfer.id, moment, attempts=attempts, state=TransferState.READY.value,
-                first_sent_ms=transfer.first_sent_ms or moment,
-                not_before_ms=moment + int(delay * 1000), error=str(error),
-                error_class=type(error).__name__,
-            )
-        )  # fmt: skip
-        log.warning(
-            "not fetched, will try again",
-            item=transfer.item_id, error=str(error), seconds=round(delay, 1),
-        )  # fmt: skip
+        await blame(self._mirror, board.id, error)
+        # Being written right now: seconds, not minutes.
+        torn = min(TORN_LONGEST_WAIT, 0.1 * 1.5**attempts)
+        wait = torn if isinstance(error, FileChanging) else None
+        await postpone(self._mirror, transfer, error, TransferState.READY, seconds=wait)
 
     async def _refuse(self, transfer: TransferRecord, reason: str, moment: int) -> None:
         def write(c: Any) -> None:
@@ -257,12 +240,17 @@ def local_name(item: Item) -> bytes:
 
 async def sweep(mirror: Mirror) -> int:
     """Remove temporary files of pulls that no transfer owns. Returns how many."""
+    if mirror.layout.pull_into is None:
+        return 0
     with mirror.state.read() as connection:
-        waiting = transfers.waiting(connection, [mirror.number])
+        kept = transfers.temporaries(connection, mirror.number)
         bound = places.boards(connection, mirror.number)
-    kept = {one.temporary for one in waiting if one.temporary is not None}
     directories = {mirror.layout.pull_directory(board.subfolder) for board in bound}
-    return await asyncio.to_thread(_sweep, mirror, directories, kept)
+    try:
+        return await asyncio.to_thread(_sweep, mirror, directories, kept)
+    except OSError as error:
+        log.warning("litter of an interrupted download could not be removed", error=str(error))
+        return 0
 
 
 def _sweep(mirror: Mirror, directories: set[bytes], kept: set[bytes]) -> int:

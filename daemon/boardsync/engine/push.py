@@ -8,28 +8,30 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import structlog
+from sqlalchemy import Connection
 
+from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
 from boardsync.engine.lookup import Arrived, NotThere, is_doubtful, look_up
 from boardsync.errors import (
-    BoardMissing,
     BoardsyncError,
     FileChanging,
+    OutcomeUnknown,
     PictureRefused,
     Refused,
-    TryAgain,
 )
 from boardsync.files.snapshot import Snapshot, read_snapshot
 from boardsync.formats.whole import check
 from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
-from boardsync.picture.prepare import Prepared, prepare
+from boardsync.picture.decode import Limits
+from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
 from boardsync.state import links, observations, places, runs, transfers
 from boardsync.state.records import BoardRecord, TransferRecord
@@ -89,7 +91,7 @@ class Pusher:
         """Settle whether the picture is there already. True: it is not, send it."""
         finding = await look_up(self._mirror, board, transfer)
         if isinstance(finding, NotThere):
-            return True
+            return await self._may_send_again(transfer)
         if isinstance(finding, Arrived):
             await self._agree(board, transfer, finding.item, finding.mark, None)
             return False
@@ -102,10 +104,25 @@ class Pusher:
         )
         return False
 
+    async def _may_send_again(self, transfer: TransferRecord) -> bool:
+        """Send at once after the first lost answer; after that, wait longer each time."""
+        if transfer.attempts <= 1:
+            return True
+        error = OutcomeUnknown(transfer.error or "its answer was lost")
+        wait = delay_seconds(transfer.attempts, str(transfer.token))
+        await put_back(
+            self._mirror, transfer, error, TransferState.READY, wait, attempts=transfer.attempts
+        )
+        return False
+
     async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
         """Read the file. None when it is not the planned picture any more: plan it anew."""
         mirror, path = self._mirror, _path(transfer)
         limits = mirror.limits()
+        ignored = (await asyncio.to_thread(mirror.rules)).verdict(path, False)
+        if ignored is not None:
+            await self._leave_alone(transfer, ignored.rule)
+            return None
         try:
             snapshot = await asyncio.to_thread(
                 read_snapshot, mirror.absolute(path), limits.max_bytes
@@ -117,20 +134,34 @@ class Pusher:
         await self._drop(transfer, snapshot)
         return None
 
-    async def _drop(self, transfer: TransferRecord, snapshot: Snapshot | None) -> None:
-        """Give up a transfer whose file was changed or removed meanwhile."""
-        log.info("overtaken: the file changed before it was sent", path=transfer.path)
-        now = self._mirror.clock.now_ns()
+    async def _leave_alone(self, transfer: TransferRecord, rule: str) -> None:
+        """Give up a transfer whose file a rule leaves alone since it was planned."""
+        log.info("not sent: a rule leaves it alone now", path=transfer.path, rule=rule)
 
-        def write(c: Any) -> None:
+        def write(c: Connection) -> None:
             transfers.finish(c, transfer.id)
-            if snapshot is None:
-                observations.forget_files(c, transfer.mirror, [_path(transfer)])
-            else:
-                seen = [(_path(transfer), snapshot.stat)]
-                observations.see_files(c, transfer.mirror, seen, now)
+            observations.forget_files(c, transfer.mirror, [_path(transfer)])
 
         await self._mirror.state.write(write)
+
+    async def _drop(self, transfer: TransferRecord, snapshot: Snapshot | None) -> None:
+        """Give up a transfer whose file was changed or removed meanwhile; have it looked at."""
+        path = _path(transfer)
+        log.info("overtaken: the file changed before it was sent", path=path)
+        now = self._mirror.clock.now_ns()
+        there = await asyncio.to_thread(os.path.lexists, self._mirror.absolute(path))
+
+        def write(c: Connection) -> None:
+            transfers.finish(c, transfer.id)
+            if snapshot is not None:
+                observations.see_files(c, transfer.mirror, [(path, snapshot.stat)], now)
+            elif there:
+                observations.doubt_files(c, transfer.mirror, [path])
+            else:
+                observations.forget_files(c, transfer.mirror, [path])
+
+        await self._mirror.state.write(write)
+        self._mirror.hints.path(path)
 
     async def _prepare(self, transfer: TransferRecord, snapshot: Snapshot) -> Parcel:
         mirror = self._mirror
@@ -151,16 +182,15 @@ class Pusher:
             results = await self._mirror.server.upload(board.server_id, uploads)
         except BoardsyncError as error:
             # Raised only when it is certain that nothing was stored.
-            if isinstance(error, BoardMissing):
-                await self._mirror.state.write(
-                    lambda c: places.note_board_missing(c, board.id, moment)
-                )
             for parcel in parcels:
                 await self._failed(parcel.transfer, error, TransferState.READY)
             return
         # All at once, so that one commit holds a whole batch.
         answered = zip(parcels, uploads, results, strict=True)
-        await asyncio.gather(*(self._settle(board, *one) for one in answered))
+        settling = (self._settle(board, *one) for one in answered)
+        for problem in await asyncio.gather(*settling, return_exceptions=True):
+            if problem is not None:
+                raise problem
 
     def _upload(self, parcel: Parcel) -> Upload:
         prepared, transfer = parcel.prepared, parcel.transfer
@@ -205,7 +235,7 @@ class Pusher:
         """Observation, link and transfer in one transaction."""
         moment = now_ms(self._mirror.clock)
 
-        def write(c: Any) -> None:
+        def write(c: Connection) -> None:
             observations.describe_items(c, board.id, [(item, mark)])
             for path in _paths_of(c, self._mirror, board, transfer):
                 new = links.NewLink(
@@ -214,6 +244,8 @@ class Pusher:
                     pixels=pixels, recipe=mark.recipe, run=transfer.run,
                 )  # fmt: skip
                 links.agree(c, new, moment)
+            # What the last listing said is not what is there now.
+            places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, uploaded=1)
 
@@ -224,7 +256,7 @@ class Pusher:
         """The picture will not be taken as it is: say so once, until it changes."""
         moment = now_ms(self._mirror.clock)
 
-        def write(c: Any) -> None:
+        def write(c: Connection) -> None:
             observations.refuse_file(
                 c, transfer.mirror, _path(transfer), reason, moment * 1_000_000, transfer.digest
             )
@@ -246,6 +278,8 @@ class Pusher:
                 error_class=type(error).__name__,
             )
         )  # fmt: skip
+        if error is not None:
+            self._mirror.gate.failed(error)
         log.warning("answer lost; it will be looked up", path=transfer.path, error=str(error))
 
     async def _failed(
@@ -255,25 +289,11 @@ class Pusher:
         if isinstance(error, Refused):
             await self._refuse(transfer, str(error))
             return
-        self._mirror.gate.failed(error)
-        moment = now_ms(self._mirror.clock)
-        attempts = transfer.attempts + 1
-        asked = error.retry_after if isinstance(error, TryAgain) else None
-        delay = delay_seconds(attempts, str(transfer.token), asked=asked)
-        state = state or transfer.state
-        await self._mirror.state.write(
-            lambda c: transfers.change(
-                c, transfer.id, moment, state=state.value, attempts=attempts,
-                not_before_ms=moment + int(delay * 1000), error=str(error),
-                error_class=type(error).__name__,
-            )
-        )  # fmt: skip
-        log.warning(
-            "not sent, will try again", path=transfer.path, error=str(error), seconds=round(delay)
-        )
+        await blame(self._mirror, transfer.board, error)
+        await postpone(self._mirror, transfer, error, state or transfer.state)
 
 
-def prepare_snapshot(content: bytes, *, needs: Any, limits: Any) -> Prepared:
+def prepare_snapshot(content: bytes, *, needs: Needs, limits: Limits) -> Prepared:
     """Check that bytes are a whole picture, then prepare them. Raises PictureRefused."""
     verdict = check(content)
     if not verdict.whole:
@@ -293,7 +313,9 @@ def show_name(parcel: Parcel) -> str:
     return parcel.path.decode("utf-8", "backslashreplace")
 
 
-def _paths_of(c: Any, mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> list[bytes]:
+def _paths_of(
+    c: Connection, mirror: Mirror, board: BoardRecord, transfer: TransferRecord
+) -> list[bytes]:
     """Return every path of this board that holds this picture now: one item, n links."""
     found = observations.paths_of_digest(c, mirror.number, str(transfer.digest))
     layout = mirror.layout
@@ -304,12 +326,12 @@ def _paths_of(c: Any, mirror: Mirror, board: BoardRecord, transfer: TransferReco
     return same if _path(transfer) in same else [_path(transfer), *same]
 
 
-def _note_intents(c: Any, parcels: Sequence[Parcel], moment: int) -> None:
+def _note_intents(c: Connection, parcels: Sequence[Parcel], moment: int) -> None:
     for parcel in parcels:
         transfer = parcel.transfer
         transfers.change(
             c, transfer.id, moment, state=TransferState.SENDING.value,
-            attempts=transfer.attempts + 1, first_sent_ms=transfer.first_sent_ms or moment,
+            attempts=transfer.attempts + 1, first_sent_ms=moment,
         )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -32,10 +32,14 @@ from boardsync.errors import (
 )
 from boardsync.formats import is_supported_file
 from boardsync.model import Action, ActionKind
-from boardsync.state import observations, places
+from boardsync.state import observations, places, transfers
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
+
+FOLDER = "folder"
+SERVER = "server"
+"""Whose trouble it is, besides the boards': a pass clears only what it looked at."""
 
 
 @dataclass(slots=True)
@@ -80,6 +84,7 @@ class Reconciler:
         self._matching: dict[int, set[str]] = {}
         self._undecided = True
         self._told: set[str] = set()
+        self._troubles: dict[str, BoardsyncError] = {}
         self.planned: Callable[[], None] = lambda: None
         self._lock = asyncio.Lock()
 
@@ -102,7 +107,10 @@ class Reconciler:
             elif look.paths:
                 done.files = await observe_paths(self._mirror, sorted(look.paths))
         except BoardsyncError as error:
-            done.troubles.append(error)
+            self._troubles[FOLDER] = error
+        else:
+            if done.files is not None:
+                self._troubles.pop(FOLDER, None)
 
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
         """Hash what has settled; while there is more of it, send what is hashed on its way."""
@@ -131,61 +139,81 @@ class Reconciler:
 
     async def _observe_boards(self, look: Look, done: Pass) -> bool:
         """See the boards that are due. Returns whether anything there changed."""
-        mirror = self._mirror
-        if mirror.gate.wait_seconds() > 0:
-            self._undecided = True
-            trouble = mirror.gate.trouble or "server is not available"
-            done.troubles.append(ServerUnreachable(trouble))
-            return False
-        changed = False
+        mirror, changed = self._mirror, False
         try:
             wanted = await asyncio.to_thread(wanted_subfolders, mirror)
-            for subfolder in sorted(wanted):
-                if look.boards or look.folder or subfolder not in self._boards:
-                    changed |= await self._observe_board(subfolder, done, needed=wanted[subfolder])
-        except FolderAway:
-            return False
         except BoardsyncError as error:
-            mirror.gate.failed(error)
-            for subfolder in list(self._boards):
-                self._forget_board(subfolder)
+            self._troubles[FOLDER] = error
+            return False
+        self._keep_troubles_of(wanted)
+        for subfolder in sorted(wanted):
+            if mirror.gate.wait_seconds() > 0:
+                self._server_away()
+                return changed
+            if look.boards or look.folder or subfolder not in self._boards:
+                changed |= await self._try_board(subfolder, done, needed=wanted[subfolder])
+        if self._troubles.pop(SERVER, None) is not None:
+            # What waits for longer than the server was away may go now.
+            await mirror.state.write(lambda c: transfers.hurry(c, [mirror.number]))
+        return changed
+
+    def _server_away(self) -> None:
+        """Forget what was seen: what is there when the server is back has to be seen anew."""
+        for subfolder in list(self._boards):
+            self._forget_board(subfolder)
+        self._undecided = True
+        trouble = self._mirror.gate.trouble or "server is not available"
+        self._troubles[SERVER] = ServerUnreachable(trouble)
+
+    def _keep_troubles_of(self, subfolders: Collection[bytes]) -> None:
+        """Forget the troubles of boards that are not wanted any more."""
+        kept = {FOLDER, SERVER, *(board_key(one) for one in subfolders)}
+        self._troubles = {key: error for key, error in self._troubles.items() if key in kept}
+
+    async def _try_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
+        """See one board; its failure is its own, unless it closes the server's gate."""
+        key = board_key(subfolder)
+        try:
+            changed = await self._observe_board(subfolder, done, needed=needed)
+        except BoardsyncError as error:
+            self._forget_board(subfolder)
             self._undecided = True
-            done.troubles.append(error)
-        else:
-            mirror.gate.worked()
+            self._troubles[key] = error
+            if not isinstance(error, BoardMissing):
+                self._mirror.gate.failed(error)
+            return False
+        self._mirror.gate.worked()
         return changed
 
     async def _observe_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
         """See one board. needed: without it, something could not be mirrored."""
         mirror = self._mirror
         may_create = needed and mirror.settings.direction.pushes and not self._dry
-        try:
-            board = await find_board(mirror, subfolder, may_create=may_create)
-            if board is None:
-                return await self._no_board(subfolder, done) if needed else False
-            started = mirror.clock.monotonic()
-            seen = await observe_board(mirror, board)
-        except BoardMissing as error:
-            self._forget_board(subfolder)
-            done.troubles.append(error)
-            return False
+        board = await find_board(mirror, subfolder, may_create=may_create)
+        if board is None:
+            return await self._no_board(subfolder, done) if needed else False
+        started = mirror.clock.monotonic()
+        seen = await observe_board(mirror, board)
         done.listing_seconds += mirror.clock.monotonic() - started
-        if seen.unread:
-            done.troubles.append(
-                ServerFault(
-                    f"board {board.name!r}: {seen.unread} items cannot be described yet;"
-                    " uploads to it wait, since any of them could be ours"
-                )
-            )
-            mirror.seen_boards.discard(board.id)
-        else:
-            mirror.seen_boards.add(board.id)
+        self._note_unread(subfolder, board, seen.unread)
         fresh = subfolder not in self._boards
         self._boards[subfolder] = board
         if mirror.settings.pull.search and (seen.changed or fresh):
             found = await mirror.server.matching(board.server_id, mirror.settings.pull.search)
             self._matching[board.id] = set(found)
         return seen.changed or fresh
+
+    def _note_unread(self, subfolder: bytes, board: BoardRecord, unread: int) -> None:
+        """Uploads may go to a board whose items were all read, and to no other."""
+        if not unread:
+            self._mirror.seen_boards.add(board.id)
+            self._troubles.pop(board_key(subfolder), None)
+            return
+        self._mirror.seen_boards.discard(board.id)
+        self._troubles[board_key(subfolder)] = ServerFault(
+            f"board {board.name!r}: {unread} items cannot be described yet;"
+            " uploads to it wait, since any of them could be ours"
+        )
 
     def _forget_board(self, subfolder: bytes) -> None:
         """See a board anew before anything is sent to it."""
@@ -197,13 +225,10 @@ class Reconciler:
         """There is no such board. A plan that is only shown goes on as if it had been made."""
         mirror, name = self._mirror, board_name(self._mirror, subfolder)
         if not (self._dry and mirror.settings.create_board and mirror.settings.direction.pushes):
-            done.troubles.append(
-                BoardMissing(
-                    f"server {mirror.server.name!r} has no board {name!r}; make it, set another"
-                    " `board`, or set `create_board: true`"
-                )
+            raise BoardMissing(
+                f"server {mirror.server.name!r} has no board {name!r}; make it, set another"
+                " `board`, or set `create_board: true`"
             )
-            return False
         pretended = await mirror.state.write(
             lambda c: places.bind_board(c, mirror.number, subfolder, "", name, made_by_us=True)
         )
@@ -233,6 +258,7 @@ class Reconciler:
                 self.planned()
 
     async def _note_troubles(self, done: Pass) -> None:
+        done.troubles = list(self._troubles.values())
         if self._dry:
             return
         text = "; ".join(dict.fromkeys(str(error) for error in done.troubles)) or None
@@ -246,6 +272,11 @@ class Reconciler:
             log.warning("waiting", reason=text)
         else:
             log.info("going on")
+
+
+def board_key(subfolder: bytes) -> str:
+    """Return the name under which a board's trouble is kept."""
+    return f"board of {subfolder!r}"
 
 
 def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:

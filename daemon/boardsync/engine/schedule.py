@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import glob
 import time
 from functools import partial
 from pathlib import Path
@@ -12,13 +13,16 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
+from boardsync.errors import BoardsyncError
 from boardsync.state import places, runs
 from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.trouble import opening
 
 log = structlog.get_logger(__name__)
 
 SPREAD_SECONDS = 10
 """Mirrors of many machines need not all knock at the same second."""
+STAMP = "%Y%m%d-%H%M%S"
 
 
 def make_scheduler(assembly: Assembly) -> AsyncIOScheduler:
@@ -59,7 +63,11 @@ async def _prune(assembly: Assembly) -> None:
 
 
 async def _check_database(assembly: Assembly) -> None:
-    complaint = await asyncio.to_thread(check_integrity, assembly.state.path)
+    try:
+        complaint = await asyncio.to_thread(check_integrity, assembly.state.path)
+    except BoardsyncError as error:
+        log.warning("the state file could not be checked", why=str(error))
+        return
     if complaint is None:
         log.debug("the state file is intact")
     else:
@@ -68,17 +76,26 @@ async def _check_database(assembly: Assembly) -> None:
 
 async def _back_up(assembly: Assembly) -> None:
     kept = assembly.settings.schedule.backups_keep
-    if kept > 0:
+    if kept <= 0:
+        return
+    try:
         await asyncio.to_thread(back_up, assembly.state.path, kept)
+    except BoardsyncError as error:
+        log.warning("no backup of the state file was made", why=str(error))
 
 
 def back_up(state: Path, keep: int) -> Path:
-    """Copy the state file beside itself and remove the oldest copies beyond `keep`."""
+    """Copy the state file beside itself and remove the oldest copies beyond `keep`.
+
+    Raises NoRoom, NeedsPerson or TryAgain.
+    """
     directory = state.parent / "backups"
-    directory.mkdir(exist_ok=True, mode=0o700)
-    target = directory / f"{state.stem}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}.db"
-    copy_database(state, target)
-    copies = sorted(directory.glob(f"{state.stem}-*.db"))
-    for old in copies[:-keep]:
-        old.unlink()
+    with opening(directory):
+        directory.mkdir(exist_ok=True, mode=0o700)
+        target = directory / f"{state.stem}-{time.strftime(STAMP, time.gmtime())}.db"
+        copy_database(state, target)
+        # Only names that were made here: another state's may begin like this one's.
+        made = f"{glob.escape(state.stem)}-{'[0-9]' * 8}-{'[0-9]' * 6}.db"
+        for old in sorted(directory.glob(made))[:-keep]:
+            old.unlink()
     return target

@@ -41,7 +41,8 @@ async def opened(settings: Settings) -> AsyncIterator[Assembly]:
 async def carrying(assembly: Assembly) -> AsyncIterator[None]:
     """Run the carriers; at the end let what is under way finish, within the drain's deadline."""
     for mirror in assembly.mirrors:
-        await sweep(mirror)
+        if mirror.settings.direction.pulls:
+            await sweep(mirror)
     tasks = [carrier.start() for carrier in assembly.carriers.values()]
     try:
         yield

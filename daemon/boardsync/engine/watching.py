@@ -35,6 +35,9 @@ class Watching:
                     await asyncio.to_thread(self._start_or_check)
                 except BoardsyncError as error:
                     log.debug("not watching yet", mirror=self._worker.mirror.name, why=str(error))
+                except Exception:
+                    # The mirror goes on by its timetable; that nobody watches must be told.
+                    log.exception("bug: watching failed", mirror=self._worker.mirror.name)
                 await self._clock.sleep(CHECK_SECONDS)
         finally:
             if self._watcher is not None:

@@ -6,6 +6,7 @@ Hints are merged until the worker looks: a burst of ten thousand events is one p
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import structlog
 
@@ -35,6 +36,8 @@ class Worker:
         self.reconciler = Reconciler(mirror)
         self._carrier = carrier
         self.reconciler.planned = carrier.wake
+        mirror.hints.boards = self.hint_boards
+        mirror.hints.path = partial(self.hint_path, closed=False)
         self._schedule = schedule
         self._look = Look(cause="event")
         self._wake = asyncio.Event()

@@ -35,19 +35,21 @@ def differences(
     found: Iterator[tuple[bytes, FileStat]], known: Iterator[Known], now_ns: int
 ) -> Iterator[Difference]:
     """Merge two streams that are in byte order of their paths."""
-    left, right = next(found, None), next(known, None)
-    while left is not None or right is not None:
-        if left is not None and (right is None or left[0] < right[0]):
-            yield Difference(left[0], Change.SEEN, left[1])
-            left = next(found, None)
-        elif right is not None and (left is None or right[0] < left[0]):
-            yield Difference(right[0], Change.GONE, None)
-            right = next(known, None)
-        elif left is not None and right is not None:
-            change = compare(left[1], right, now_ns)
-            if change is not None:
-                yield Difference(left[0], change, left[1])
-            left, right = next(found, None), next(known, None)
+    before = next(known, None)
+    for path, stat in found:
+        while before is not None and before[0] < path:
+            yield Difference(before[0], Change.GONE, None)
+            before = next(known, None)
+        if before is None or before[0] != path:
+            yield Difference(path, Change.SEEN, stat)
+            continue
+        change = compare(stat, before, now_ns)
+        if change is not None:
+            yield Difference(path, change, stat)
+        before = next(known, None)
+    while before is not None:
+        yield Difference(before[0], Change.GONE, None)
+        before = next(known, None)
 
 
 def compare(stat: FileStat, known: Known, now_ns: int) -> Change | None:

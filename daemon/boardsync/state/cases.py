@@ -16,7 +16,9 @@ from boardsync.model import LinkState
 from boardsync.plan.cases import FileCase, ItemCase, KnownLink, OwnItem
 from boardsync.plan.tokens import token_for
 from boardsync.state.observations import parse_mark
+from boardsync.state.schema import decode_name, item
 
+_NAME = item.c.item_id.type
 _LIVE = "t.state NOT IN ('done', 'refused', 'dropped')"
 _USED = "(SELECT b.id FROM board b WHERE b.mirror = :mirror AND b.current)"
 
@@ -45,7 +47,7 @@ _OPEN_ITEMS = text(
                       AND t.version = i.version AND t.kind = 'download')
     ORDER BY i.item_id LIMIT :limit
     """
-)
+).bindparams(bindparam("after", type_=_NAME))
 _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
            EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id
@@ -60,7 +62,7 @@ _LINKS_OF_DIGESTS = text(
 ).bindparams(bindparam("digests", expanding=True))
 _LINKS_OF_ITEMS = text(
     _LINK + " WHERE l.board = :board AND l.item_id IN :items ORDER BY l.id"
-).bindparams(bindparam("items", expanding=True))
+).bindparams(bindparam("items", expanding=True, type_=_NAME))
 _OWN_ITEMS = text(
     """
     SELECT i.token, i.item_id, i.version FROM item i
@@ -105,7 +107,7 @@ def file_cases(
     )
     own: dict[str, list[OwnItem]] = defaultdict(list)
     for row in connection.execute(_OWN_ITEMS, {"board": board, "tokens": list(tokens)}):
-        own[tokens[row.token]].append(OwnItem(row.item_id, row.version))
+        own[tokens[row.token]].append(OwnItem(decode_name(row.item_id), row.version))
     for path, digest in files:
         yield FileCase(
             path=path,
@@ -121,27 +123,27 @@ def file_cases(
 def own_items(connection: Connection, board: int, token: str) -> list[str]:
     """Return the items of a board that carry a token of ours and are not linked, oldest first."""
     rows = connection.execute(_OWN_ITEMS, {"board": board, "tokens": [token]})
-    return [row.item_id for row in rows]
+    return [decode_name(row.item_id) for row in rows]
 
 
 def open_items(connection: Connection, board: int, limit: int, after: str = "") -> list[ItemCase]:
     """Return described items that no link and no transfer covers."""
     values = {"board": board, "after": after, "limit": limit}
     rows = connection.execute(_OPEN_ITEMS, values).all()
-    ids = [row.item_id for row in rows]
+    ids = [decode_name(row.item_id) for row in rows]
     links = _links(connection, _LINKS_OF_ITEMS, {"board": board, "items": ids}, "item_id")
     return [
         ItemCase(
-            item_id=row.item_id,
+            item_id=item_id,
             version=row.version,
             mark=parse_mark(row.mark),
-            of_item=tuple(links[row.item_id]),
+            of_item=tuple(links[item_id]),
             category=row.category,
             intermediate=bool(row.intermediate),
             starred=bool(row.starred),
             created_ms=row.created_ms,
         )
-        for row in rows
+        for item_id, row in zip(ids, rows, strict=True)
     ]
 
 
@@ -160,7 +162,7 @@ def _known(row: Row[Any]) -> KnownLink:
         path=row.path,
         digest=row.digest.hex(),
         board=row.board,
-        item_id=row.item_id,
+        item_id=decode_name(row.item_id),
         version=row.version,
         state=LinkState(row.state),
         item_there=bool(row.there),

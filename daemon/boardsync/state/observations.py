@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, bindparam, delete, or_, select, text, update
+from sqlalchemy import (
+    Connection,
+    CursorResult,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    or_,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy.exc import DBAPIError
 
 from boardsync.model import Entry, FileStat, Item, Mark
 from boardsync.plan.differences import Known
 from boardsync.plan.tokens import token_for
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
-from boardsync.state.schema import file, item
+from boardsync.state.schema import decode_name, file, item
 
 CHUNK = 500
 _FILE = (
@@ -46,11 +59,15 @@ _PATHS_OF_DIGEST = text(
     WHERE mirror = :mirror AND digest = :digest AND hashed_ns IS NOT NULL ORDER BY path
     """
 ).bindparams(bindparam("digest", type_=file.c.digest.type))
-_UNREAD = text(
-    """
+_UNREAD = (
+    text(
+        """
     SELECT item_id FROM item INDEXED BY item_unread
     WHERE board = :board AND read = 0 AND item_id > :after ORDER BY item_id LIMIT :limit
     """
+    )
+    .bindparams(bindparam("after", type_=item.c.item_id.type))
+    .columns(item.c.item_id)
 )
 
 
@@ -94,7 +111,17 @@ def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iter
     if below:
         under = and_(file.c.path >= below + b"/", file.c.path < below + b"0")
         query = query.where(or_(file.c.path == below, under))
-    return (row for row in connection.execute(query).yield_per(2000))
+    return _plain_rows(connection.execute(query))
+
+
+def _plain_rows(result: CursorResult[Any]) -> Iterator[Any]:
+    """Stream rows as the driver's own tuples: a million of them are not wrapped one by one."""
+    cursor: Any = result.cursor
+    try:
+        for row in cursor:  # noqa: UP028, since `yield from` closes the cursor, if need be too late
+            yield row
+    except sqlite3.Error as error:
+        raise DBAPIError(None, None, error) from error
 
 
 def any_file_below(connection: Connection, mirror: int, directory: bytes) -> bool:
@@ -168,10 +195,27 @@ def note_digest(
     connection: Connection, mirror: int, path: bytes, stat: FileStat, digest: str, now_ns: int
 ) -> bool:
     """Record a file's digest, if the file is still the one that was hashed. Tells whether."""
-    subject = {"of_mirror": mirror, "of_path": path, "as_digest": digest, "at_ns": now_ns}
-    seen = {f"of_{name}": getattr(stat, name) for name in FileStat.__dataclass_fields__}
-    changed = connection.execute(_NOTE_DIGEST, subject | seen)
-    return changed.rowcount > 0
+    return note_digests(connection, mirror, [(path, stat, digest)], now_ns) > 0
+
+
+def note_digests(
+    connection: Connection, mirror: int, hashed: Sequence[tuple[bytes, FileStat, str]], now_ns: int
+) -> int:
+    """Record digests, of the files that are still those that were hashed. Returns how many."""
+    rows = [
+        {
+            "of_mirror": mirror,
+            "of_path": path,
+            "of_size": stat.size,
+            "of_mtime_ns": stat.mtime_ns,
+            "of_ctime_ns": stat.ctime_ns,
+            "of_inode": stat.inode,
+            "as_digest": digest,
+            "at_ns": now_ns,
+        }
+        for path, stat, digest in hashed
+    ]
+    return connection.execute(_NOTE_DIGEST, rows).rowcount if rows else 0
 
 
 def put_file(
@@ -202,7 +246,7 @@ def refuse_file(
     """
     query = update(file).where(file.c.mirror == mirror, file.c.path == path)
     if digest is not None:
-        query = query.where(file.c.digest == digest)
+        query = query.where(file.c.digest == digest, file.c.hashed_ns.is_not(None))
     connection.execute(query.values(refusal=reason, hashed_ns=now_ns))
 
 
@@ -230,7 +274,7 @@ def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileR
 def known_items(connection: Connection, board: int) -> dict[str, str]:
     """Return the items of the last listing: id to version."""
     rows = connection.exec_driver_sql("SELECT item_id, version FROM item WHERE board = ?", (board,))
-    return {row[0]: row[1] for row in rows}
+    return {decode_name(row[0]): row[1] for row in rows}
 
 
 def see_entries(connection: Connection, board: int, entries: Sequence[Entry]) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from boardsync.state import observations
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import board, mirror, transfer
+from boardsync.state.schema import board, mirror, transfer, writable_words
 
 _BOARD = (
     board.c.id,
@@ -59,10 +59,8 @@ def scanned_ms(connection: Connection, number: int) -> int | None:
 
 def note_trouble(connection: Connection, number: int, text: str | None, now_ms: int) -> None:
     """Record why a mirror cannot go on; None clears it. The first moment of a cause is kept."""
-    row = connection.execute(
-        select(mirror.c.trouble).where(mirror.c.id == number)
-    ).one()  # fmt: skip
-    if row.trouble == text:
+    row = connection.execute(select(mirror.c.trouble).where(mirror.c.id == number)).one()
+    if row.trouble == (text and writable_words(text)):
         return
     connection.execute(
         update(mirror)
@@ -197,6 +195,11 @@ def note_board_missing(connection: Connection, board_id: int, now_ms: int) -> No
         .where(board.c.id == board_id, board.c.missing_since_ms.is_(None))
         .values(missing_since_ms=now_ms, listing_digest=None)
     )
+
+
+def forget_listing(connection: Connection, board_id: int) -> None:
+    """Have a board's next listing parsed, whatever it says."""
+    connection.execute(update(board).where(board.c.id == board_id).values(listing_digest=None))
 
 
 def forget_listings(connection: Connection, number: int) -> None:

@@ -38,6 +38,47 @@ class Digest(TypeDecorator[str]):
         return None if value is None else value.hex()
 
 
+class Name(TypeDecorator[str]):
+    """Text that may hold bytes that are no UTF-8 (`os.fsdecode`): a BLOB then, as it was else."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> Any:  # noqa: ARG002
+        return None if value is None else encode_name(value)
+
+    def process_result_value(self, value: Any, dialect: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else decode_name(value)
+
+
+class Words(TypeDecorator[str]):
+    """Text for people. What no UTF-8 can hold is kept as an escape."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Any) -> str | None:  # noqa: ARG002
+        return None if value is None else writable_words(value)
+
+
+def encode_name(name: str) -> str | bytes:
+    """Return a name as SQLite can keep it; the same name always in the same way."""
+    if name.isascii():
+        return name
+    raw = name.encode("utf-8", "surrogatepass")
+    return name if raw == name.encode("utf-8", "replace") else raw
+
+
+def decode_name(kept: str | bytes) -> str:
+    """Return a name as it was before `encode_name`."""
+    return kept.decode("utf-8", "surrogatepass") if isinstance(kept, bytes) else kept
+
+
+def writable_words(text_: str) -> str:
+    """Return text with escapes for what cannot be written as UTF-8."""
+    return text_.encode("utf-8", "backslashreplace").decode()
+
+
 metadata = MetaData()
 
 mirror = Table(
@@ -48,7 +89,7 @@ mirror = Table(
     Column("root", Text),
     Column("scanned_ms", Integer),
     Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
-    Column("trouble", Text),
+    Column("trouble", Words),
     Column("trouble_since_ms", Integer),
 )
 
@@ -89,7 +130,7 @@ file = Table(
     Column("changed_ns", Integer, nullable=False),
     Column("hashed_ns", Integer),
     Column("digest", Digest),
-    Column("refusal", Text),
+    Column("refusal", Words),
     sqlite_with_rowid=False,
 )
 Index("file_by_digest", file.c.mirror, file.c.digest)
@@ -104,7 +145,7 @@ item = Table(
     "item",
     metadata,
     Column("board", ForeignKey("board.id"), primary_key=True),
-    Column("item_id", Text, primary_key=True),
+    Column("item_id", Name, primary_key=True),
     Column("version", Text, nullable=False),
     Column("read", Boolean, nullable=False, server_default=text("0")),
     Column("mark", Text),
@@ -131,7 +172,7 @@ link = Table(
     Column("path", BLOB, nullable=False),
     Column("digest", Digest, nullable=False),
     Column("board", ForeignKey("board.id"), nullable=False),
-    Column("item_id", Text, nullable=False),
+    Column("item_id", Name, nullable=False),
     Column("version", Text, nullable=False),
     Column("state", Text, nullable=False),
     Column("made", Text, nullable=False),
@@ -153,12 +194,12 @@ transfer = Table(
     Column("run", Integer),
     Column("kind", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("reason", Words, nullable=False),
     Column("board", ForeignKey("board.id"), nullable=False),
     Column("path", BLOB),
     Column("digest", Digest),
     Column("token", Text),
-    Column("item_id", Text),
+    Column("item_id", Name),
     Column("version", Text, nullable=False, server_default=""),
     Column("final", BLOB),
     Column("temporary", BLOB),
@@ -167,7 +208,7 @@ transfer = Table(
     Column("lookups", Integer, nullable=False, server_default=text("0")),
     Column("not_before_ms", Integer, nullable=False, server_default=text("0")),
     Column("first_sent_ms", Integer),
-    Column("error", Text),
+    Column("error", Words),
     Column("error_class", Text),
     Column("created_ms", Integer, nullable=False),
     Column("updated_ms", Integer, nullable=False),
@@ -216,6 +257,6 @@ run = Table(
     Column("linked", Integer, nullable=False, server_default=text("0")),
     Column("refused", Integer, nullable=False, server_default=text("0")),
     Column("failed", Integer, nullable=False, server_default=text("0")),
-    Column("error", Text),
+    Column("error", Words),
 )
 Index("run_by_mirror", run.c.mirror, run.c.id)

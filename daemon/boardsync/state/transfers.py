@@ -46,6 +46,9 @@ _DUE_ON_BOARDS = (
 _EARLIEST = text(f"SELECT min(not_before_ms) {_WAITING} AND id NOT IN :besides").bindparams(
     _BESIDES
 )
+_EARLIEST_ON_BOARDS = text(
+    f"SELECT min(not_before_ms) {_WAITING} AND id NOT IN :besides AND board IN :boards"
+).bindparams(_BESIDES, bindparam("boards", expanding=True))
 _FINISH = delete(transfer).where(transfer.c.id == bindparam("number"))
 
 
@@ -107,22 +110,46 @@ def due(
 
 
 def next_due_ms(
-    connection: Connection, mirrors: Collection[int], besides: Collection[int] = ()
+    connection: Connection,
+    mirrors: Collection[int],
+    besides: Collection[int] = (),
+    upload_boards: Collection[int] | None = None,
 ) -> int | None:
-    """Return when the earliest waiting transfer may go, or None when none waits."""
-    moments = [
-        connection.execute(
-            _EARLIEST, {"mirror": mirror, "kind": kind.value, "besides": list(besides)}
-        ).scalar()
-        for mirror in mirrors
-        for kind in TRAVELLING
-    ]
+    """Return when the earliest waiting transfer may go, or None when none waits.
+
+    upload_boards: of the uploads, only those to these boards.
+    """
+    moments = []
+    for mirror in mirrors:
+        for kind in TRAVELLING:
+            values = {"mirror": mirror, "kind": kind.value, "besides": list(besides)}
+            query = _EARLIEST
+            if kind is ActionKind.UPLOAD and upload_boards is not None:
+                query = _EARLIEST_ON_BOARDS
+                values["boards"] = list(upload_boards)
+            moments.append(connection.execute(query, values).scalar())
     return min((int(moment) for moment in moments if moment is not None), default=None)
 
 
 def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRecord]:
     """Return all transfers that are not finished."""
     return [_record(row) for row in connection.execute(_live(mirrors).order_by(transfer.c.id))]
+
+
+def temporaries(connection: Connection, mirror: int) -> set[bytes]:
+    """Return the temporary files that unfinished downloads still own."""
+    query = select(transfer.c.temporary).where(
+        transfer.c.mirror == mirror,
+        transfer.c.state.not_in(FINAL),
+        transfer.c.temporary.is_not(None),
+    )
+    return set(connection.execute(query).scalars())
+
+
+def failing(connection: Connection, mirror: int, limit: int) -> list[TransferRecord]:
+    """Return unfinished transfers whose last attempt failed, oldest first."""
+    query = _live([mirror]).where(transfer.c.error.is_not(None))
+    return [_record(row) for row in connection.execute(query.order_by(transfer.c.id).limit(limit))]
 
 
 def count(connection: Connection, mirrors: Collection[int]) -> int:

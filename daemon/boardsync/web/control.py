@@ -5,20 +5,38 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
+import stat
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import uvicorn
-from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, PlainValidator
 
 from boardsync import __version__
 from boardsync.engine import report
 from boardsync.engine.again import again
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
-from boardsync.errors import NeedsPerson, SettingsError
+from boardsync.engine.why import why as explain
+from boardsync.errors import BoardsyncError, NeedsPerson, SettingsError, TryAgain
+
+GRACE_SECONDS = 2
+"""How long a stopping daemon lets a request finish. Who waits for a pass is cut off, not lost."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        # A TypeError would pass through pydantic as a crash.
+        raise ValueError("expected text")  # noqa: TRY004
+    return value
+
+
+Name = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
+"""Text whose bytes that are no UTF-8 are lone surrogates, in JSON as `\\udc80` and on."""
 
 
 class OnceRequest(BaseModel):
@@ -28,14 +46,16 @@ class OnceRequest(BaseModel):
 
 
 class AgainRequest(BaseModel):
-    """A path or an item."""
+    """A path or an item, and the folder that a relative path may start from."""
 
-    subject: str
+    subject: Name
+    here: Name | None = None
 
 
 def make_app(service: Service) -> FastAPI:
     """Build the API. Handlers only ask the engine."""
     app = FastAPI(title="boardsync", version=__version__, docs_url=None, redoc_url=None)
+    app.add_exception_handler(BoardsyncError, _refuse)
     assembly = service.assembly
 
     @app.get("/version")
@@ -54,7 +74,7 @@ def make_app(service: Service) -> FastAPI:
 
     @app.get("/why")
     def why(subject: str) -> list[dict[str, Any]]:
-        return report.why(assembly.settings, assembly.state, subject)
+        return explain(assembly.settings, assembly.state, subject)
 
     @app.get("/history")
     def history(mirror: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
@@ -62,24 +82,30 @@ def make_app(service: Service) -> FastAPI:
 
     @app.post("/once")
     async def run_once(request: OnceRequest) -> list[dict[str, Any]]:
-        try:
-            results = await once(assembly, request.mirrors)
-        except SettingsError as error:
-            raise HTTPException(404, str(error)) from error
-        return [result.as_dict() for result in results]
+        return [result.as_dict() for result in await once(assembly, request.mirrors)]
 
     @app.post("/again")
     async def start_again(request: AgainRequest) -> dict[str, Any]:
         done = {
             mirror.name: words
             for mirror in assembly.mirrors
-            if (words := await again(mirror, request.subject))
+            if (words := await again(mirror, request.subject, request.here))
         }
         for name in done:
             assembly.workers[name].hint_everything("again")
         return done
 
     return app
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    """Answer with what went wrong: 404 for a stranger's name, 503 for what heals, 409 else."""
+    status = 409
+    if isinstance(error, SettingsError):
+        status = 404
+    elif isinstance(error, TryAgain):
+        status = 503
+    return JSONResponse({"detail": str(error)}, status)
 
 
 class _Server(uvicorn.Server):
@@ -91,36 +117,78 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, socket: Path | None) -> AsyncIterator[None]:
-    """Serve the control API while the daemon runs. The socket is its owner's alone."""
-    if socket is None:
+async def serving(service: Service, path: Path | None) -> AsyncIterator[None]:
+    """Serve the control API while the daemon runs. The socket is its owner's alone.
+
+    Raises NeedsPerson when the socket cannot be made there, or is another daemon's.
+    """
+    if path is None:
         yield
         return
-    try:
-        socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        # The state's lock is ours: a socket that lies here belongs to a process that is gone.
-        socket.unlink(missing_ok=True)
-    except OSError as error:
-        raise NeedsPerson(
-            f"{socket}: the control socket cannot be made there: {error.strerror}; set another"
-            " `socket`, or null for none"
-        ) from error
+    listening = await asyncio.to_thread(_listen, path)
+    ours = path.stat().st_ino
     config = uvicorn.Config(
-        make_app(service), uds=str(socket), log_config=None, access_log=False, lifespan="off"
-    )
+        make_app(service), log_config=None, access_log=False, lifespan="off",
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )  # fmt: skip
     server = _Server(config)
-    before = os.umask(0o177)
-    task = asyncio.create_task(server.serve())
+    task = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
             await asyncio.sleep(0.01)
-    finally:
-        os.umask(before)
-    if socket.exists():
-        socket.chmod(0o600)
-    try:
         yield
     finally:
         server.should_exit = True
         await task
-        socket.unlink(missing_ok=True)
+        listening.close()
+        _remove(path, ours)
+
+
+def _listen(path: Path) -> socket.socket:
+    """Make the socket. Nobody can connect before it listens, and then only its owner may."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_way(path)
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.bind(os.fspath(path))
+            path.chmod(0o600)
+            made.listen()
+        except BaseException:
+            made.close()
+            raise
+    except OSError as error:
+        raise NeedsPerson(
+            f"{path}: the control socket cannot be made there: {error.strerror or error}; set"
+            " another `socket`, or null for none"
+        ) from error
+    return made
+
+
+def _make_way(path: Path) -> None:
+    """Remove the socket of a process that is gone. Anything else there is not ours to remove."""
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(kind):
+        raise NeedsPerson(f"{path}: is there and no socket; set another `socket`")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
+        # One that is too busy to answer is alive, too.
+        asking.settimeout(1.0)
+        try:
+            asking.connect(os.fspath(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except TimeoutError:
+            pass
+    raise NeedsPerson(
+        f"{path}: another boardsync, with another state, listens there; set another `socket`"
+    )
+
+
+def _remove(path: Path, inode: int) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if path.lstat().st_ino == inode:
+            path.unlink()

@@ -1,0 +1,172 @@
+"""Why a file or an item is in the state it is in: everything known of it, and a sentence."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.report import link_values, show
+from boardsync.engine.subject import path_below
+from boardsync.model import Item, Mark
+from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
+from boardsync.plan.layout import Layout
+from boardsync.state import links, observations, places, transfers
+from boardsync.state.database import State
+from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
+
+
+def why(
+    settings: Settings, state: State, subject: str, here: str | None = None
+) -> list[dict[str, Any]]:
+    """Tell everything that is known of a file (a path) or an item (its id), in every mirror.
+
+    here: the folder that a relative path may start from, besides the mirror's.
+    """
+    told = []
+    with state.read() as connection:
+        for mirror in settings.mirrors:
+            number = places.find_mirror(connection, mirror.id)
+            if number is None:
+                continue
+            path = path_below(os.fsencode(mirror.folder), subject, here)
+            if path is not None:
+                told += _why_file(connection, mirror, number, path)
+            for board in places.boards(connection, number):
+                told += _why_item(connection, mirror, board, subject)
+    return told
+
+
+def _why_file(
+    connection: Connection, mirror: MirrorSettings, number: int, path: bytes
+) -> list[dict[str, Any]]:
+    file = observations.find_file(connection, number, path)
+    known = links.of_path(connection, number, path)
+    moving = transfers.of_path(connection, number, path)
+    if file is None and not known and not moving:
+        return []
+    verdict: str | None = "not in the folder (any more); its links are kept"
+    if file is not None:
+        verdict = _verdict_before_links(file, moving) or _verdict_of_links(
+            connection, number, file, known
+        )
+    return [
+        {
+            "mirror": mirror.name,
+            "path": show(path),
+            "observation": None if file is None else asdict(file) | {"path": show(path)},
+            "links": [link_values(link) for link in known],
+            "transfers": [_transfer_values(one) for one in moving],
+            "verdict": verdict or _verdict_of_settings(mirror, path),
+        }
+    ]
+
+
+def _verdict_before_links(file: FileRecord, moving: list[TransferRecord]) -> str | None:
+    """Say what keeps a file from being compared with its links, if anything."""
+    if file.refusal:
+        return f"not sent: {file.refusal}"
+    if file.hashed_ns is None:
+        return "settling: new or changed, and looked at when it has been quiet for a while"
+    live = [one for one in moving if one.state not in transfers.FINAL]
+    if not live:
+        return None
+    error = f"; last error: {live[0].error}" if live[0].error else ""
+    return f"waiting to be sent: {live[0].reason}{error}"
+
+
+def _verdict_of_links(
+    connection: Connection, number: int, file: FileRecord, known: list[LinkRecord]
+) -> str | None:
+    """Say what the file's own links, and those of the same picture elsewhere, decide."""
+    for link in known:
+        if link.digest == file.digest:
+            return _verdict_of_link(connection, link)
+    for link in links.of_digest(connection, number, file.digest or ""):
+        if link.state in ("item-gone", "undone"):
+            return f"left alone: the same picture as {show(link.path)}, whose link is {link.state}"
+    return None
+
+
+def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
+    item = show(link.item_id)
+    if link.state != "agreed":
+        return f"{link.state}: linked to item {item}; left alone"
+    if observations.find_item(connection, link.board, link.item_id) is None:
+        return f"linked to item {item}, which the last listing did not show"
+    return f"synced: it is item {item}"
+
+
+def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:
+    """Say what the settings make of a file that nothing else is known of."""
+    if not mirror.direction.pushes:
+        return "not sent: this mirror only pulls"
+    into = os.fsencode(mirror.pull.into) if mirror.direction.pulls else None
+    if Layout(by_subfolder=mirror.boards is not None, pull_into=into).is_pulled_area(path):
+        return "not sent: it lies where pulled pictures go"
+    return "not sent yet: the next pass decides"
+
+
+def _why_item(
+    connection: Connection, mirror: MirrorSettings, board: BoardRecord, subject: str
+) -> list[dict[str, Any]]:
+    found = observations.find_item(connection, board.id, subject)
+    known = links.of_item(connection, board.id, subject)
+    moving = transfers.of_item(connection, board.id, subject)
+    if found is None and not known and not moving:
+        return []
+    item, mark = found if found is not None else (None, None)
+    verdict = "not on the board (any more)"
+    if known:
+        verdict = f"{known[0].state}: it is {show(known[0].path)}"
+    elif moving:
+        verdict = f"{moving[0].state.value}: {moving[0].error or moving[0].reason}"
+    elif item is not None:
+        verdict = _verdict_of_policy(mirror, item, mark)
+    return [
+        {
+            "mirror": mirror.name,
+            "board": board.name,
+            "item": show(subject),
+            "observation": None if item is None else asdict(item) | {"item_id": show(subject)},
+            "mark": None if mark is None else asdict(mark),
+            "links": [link_values(link) for link in known],
+            "transfers": [_transfer_values(one) for one in moving],
+            "verdict": verdict,
+        }
+    ]
+
+
+def _verdict_of_policy(mirror: MirrorSettings, item: Item, mark: Mark | None) -> str:
+    """Say in the planner's own words why an item is pulled, or why not."""
+    if not mirror.direction.pulls:
+        return "not pulled: this mirror only pushes"
+    case = ItemCase(
+        item.item_id, item.version, mark, category=item.category, intermediate=item.intermediate,
+        starred=item.starred, created_ms=item.created_ms,
+    )  # fmt: skip
+    verdict = decide_item(mirror.id, case, _policy(mirror, item))
+    if verdict.action is None:
+        return verdict.reason
+    if mirror.pull.search is not None:
+        return f"{verdict.reason}: pulled if it matches {mirror.pull.search!r}"
+    return f"{verdict.reason}: the next pass fetches it"
+
+
+def _policy(mirror: MirrorSettings, item: Item) -> PullPolicy:
+    """Return what the mirror pulls. An item without a category is of a server without any."""
+    pull = mirror.pull
+    return PullPolicy(
+        categories=None if item.category is None else frozenset(pull.categories),
+        marked=pull.marked,
+        starred_only=pull.starred_only,
+        since_ms=None if pull.since is None else int(pull.since.timestamp() * 1000),
+    )
+
+
+def _transfer_values(transfer: TransferRecord) -> dict[str, Any]:
+    keys = ("kind", "state", "reason", "attempts", "error", "error_class", "not_before_ms")
+    return {key: getattr(transfer, key) for key in keys}
