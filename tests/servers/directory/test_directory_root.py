@@ -40,8 +40,26 @@ async def test_a_missing_root_is_away_and_not_created(tmp_path: Path) -> None:
     assert not (tmp_path / "absent").exists()
 
 
-async def test_the_first_use_leaves_the_marker(server: DirectoryServer, root: Path) -> None:
+async def test_whoever_only_looks_leaves_no_marker(server: DirectoryServer, root: Path) -> None:
+    await server.probe()
     assert await server.boards() == []
+    with pytest.raises(BoardMissing):
+        await server.listing("board")
+    assert list(root.iterdir()) == []
+
+
+async def test_the_first_board_that_is_made_leaves_the_marker(
+    server: DirectoryServer, root: Path
+) -> None:
+    await server.create_board("board")
+    assert (root / MARKER).is_file()
+
+
+async def test_a_board_that_was_there_before_is_claimed_when_it_is_listed(
+    server: DirectoryServer, root: Path
+) -> None:
+    (root / "board").mkdir()
+    await server.listing("board")
     assert (root / MARKER).is_file()
 
 
@@ -111,7 +129,7 @@ class PulledRoot(Root):
 
     looks = 0
 
-    def require(self) -> None:
+    def require(self, *, claim: bool = False) -> None:
         self.looks += 1
         if self.looks > 1:
             raise ServerUnreachable("pulled out")

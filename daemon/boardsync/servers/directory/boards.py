@@ -74,7 +74,7 @@ class DirectoryBoards:
 
     def create(self, name: str) -> Board:
         """Make a board, or return the one of that name. Raises ServerRefused."""
-        self._root.require()
+        self._root.require(claim=True)
         path = os.path.join(self._root.path, require_board_name(name))
         with classified(f"board {name!r}: making {path}"):
             try:
@@ -89,6 +89,8 @@ class DirectoryBoards:
 
     def listing(self, board_id: BoardId, known: str | None) -> Listing:
         path = self.open(board_id)
+        # A board that is there proves that this is no bare mount point.
+        self._root.require(claim=True)
         with classified(f"board {board_id!r}: listing {path}"):
             found = walk(path, versions_now(), self._ways.scandir)
         self._root.require()
@@ -160,9 +162,9 @@ class DirectoryBoards:
             remove_if_there(mark_path(place.folder, place.name, mark.token))
             fsync_directory(place.folder)
 
-    def open(self, board_id: BoardId) -> str:
+    def open(self, board_id: BoardId, *, claim: bool = False) -> str:
         """Return a board's path. Raises BoardMissing, or what `Root.require` raises."""
-        self._root.require()
+        self._root.require(claim=claim)
         if board_id is not None and is_board_name(board_id):
             path = os.path.join(self._root.path, board_id)
             with classified(f"board {board_id!r}: looking for it"):

@@ -29,7 +29,7 @@ class Receiving:
 
     def receive(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Store a batch. Raises, with nothing stored, when the board is not there or read-only."""
-        path = self._boards.open(board_id)
+        path = self._boards.open(board_id, claim=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise NotAuthorised(f"board {board_id!r}: {path} cannot be written; allow it")
         store = Store(path, self._boards.recall, versions_now())

@@ -31,8 +31,12 @@ class Root:
         self._server = server
         self._marked = used_before
 
-    def require(self) -> None:
-        """Return when the known directory is there. Raises ServerUnreachable or NotAuthorised."""
+    def require(self, *, claim: bool = False) -> None:
+        """Return when the known directory is there. Raises ServerUnreachable or NotAuthorised.
+
+        claim: something is about to be put there, so from now on the marker has to be there.
+        Whoever only looks leaves none: it could be a bare mount point.
+        """
         with classified(f"server {self._server}: looking for {self.path}"):
             if self._has_marker():
                 self._marked = True
@@ -47,7 +51,7 @@ class Root:
                     "seems not to be mounted; mount it, or create that file if the boards "
                     "were moved here on purpose"
                 )
-            else:
+            elif claim:
                 self._claim()
 
     @property
