@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from boardsync.engine import push, report
+from boardsync.engine.again import again
+from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look
+from boardsync.engine.why import why
 from boardsync.errors import FileChanging, ServerRefused
 from boardsync.model import Direction
+from boardsync.servers.directory import DirectoryServer
 from engine.world import World, picture, world
 
 
@@ -196,3 +201,107 @@ async def test_a_rewritten_ghost_gets_its_own_time_to_become_whole(here: World) 
         result = await here.look(patience=300.0)
 
     assert (result.synced, len(here.items())) == (1, 1)
+
+
+async def test_a_picture_whose_item_was_deleted_is_told_and_sent_anew_when_asked(
+    here: World,
+) -> None:
+    here.write("a.png")
+    here.write("b.png", seed=2)
+    await here.look()
+    here.server.remove(here.items()[0].item_id)
+
+    await here.look()
+    assert (told(here)["condition"], told(here)["apart"]) == ("incomplete", 1)
+    assert (await here.look()).uploaded == 0
+
+    gone = {link for link in ("a.png", "b.png") if "apart" in verdict(here, link)}
+    assert len(gone) == 1
+    assert await again(here.assembly.mirrors[0], gone.pop())
+    result = await here.look()
+    assert (result.uploaded, told(here)["condition"]) == (1, "synced")
+
+
+def verdict(here: World, subject: str) -> str:
+    return why(here.assembly.settings, here.state, subject)[0]["verdict"]
+
+
+async def test_a_deleted_pulled_file_is_fetched_anew_when_asked(here: World) -> None:
+    board = here.server.add_board("board")
+    item = here.server.put(board.board_id, "x.png", picture(3), size=(24, 16))
+    await here.look()
+    (here.folder / "outputs" / f"{item.item_id}.png").unlink()
+    assert (await here.look()).downloaded == 0
+
+    assert await again(here.assembly.mirrors[0], item.item_id)
+    assert (await here.look()).downloaded == 1
+
+
+async def test_a_plan_tells_what_waits_as_well(here: World) -> None:
+    here.write("a.png")
+    here.server.add_board("board")
+    here.clock.skip(120.0)
+    await here.assembly.workers["m"].pass_now(Look.everywhere("test"))
+
+    planned = await plan_mirrors(here.assembly, [])
+
+    assert [action["path"] for action in planned["actions"]] == ["a.png"]
+
+
+async def test_two_subfolders_never_share_a_board(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder", default_board="cats") as here:
+        here.write("root.png", seed=1)
+        here.write("cats/a.png", seed=2)
+        here.write("dogs/b.png", seed=3)
+
+        result = await here.look()
+
+        assert "already" in (result.trouble or "")
+        assert len(here.items("dogs")) == 1
+        assert len(here.items("cats")) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "mtime"), [(b"latin\xe9.png", None), (b"future.png", 10_413_792_000), (b"old.png", 0)]
+)
+async def test_odd_names_and_odd_times_travel_both_ways_on_a_directory(
+    tmp_path: Path, name: bytes, mtime: int | None
+) -> None:
+    shelf = tmp_path / "shelf"
+    (shelf / "board").mkdir(parents=True)
+    server = DirectoryServer("server", shelf)
+    async with world(tmp_path, server) as here:  # type: ignore[arg-type]
+        here.write("plain.png", seed=1)
+        mine = os.path.join(os.fsencode(here.folder), name)
+        theirs = os.path.join(os.fsencode(shelf / "board"), b"their " + name)
+        for path, seed in ((mine, 2), (theirs, 3)):
+            with open(path, "wb") as stream:
+                stream.write(picture(seed))
+            if mtime is not None:
+                os.utime(path, (mtime, mtime))
+
+        result = await here.look()
+        again_result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.synced) == (2, 1, 3)
+        assert (again_result.uploaded, again_result.downloaded) == (0, 0)
+        assert told(here)["condition"] == "synced"
+
+
+async def test_a_pass_that_fails_in_an_unforeseen_way_is_seen_in_the_status(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here.write("a.png")
+    await here.look()
+    worker = here.assembly.workers["m"]
+
+    async def broken(_: object) -> None:
+        raise ZeroDivisionError("a bug of a library")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worker.reconciler, "look", broken)
+        await worker._guarded(Look.everywhere("test"))
+    assert "a bug of a library" in told(here)["trouble"]
+
+    await worker.pass_now(Look.everywhere("test"))
+    assert told(here)["trouble"] is None

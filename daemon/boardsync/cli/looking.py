@@ -42,7 +42,17 @@ def status(context: Context, as_json: bool) -> None:
         return
     daemon = told["daemon"]
     click.echo(f"daemon: running (process {daemon['pid']})" if daemon else "daemon: not running")
-    keys = ("mirror", "condition", "files", "items", "synced", "settling", "waiting", "refused")
+    keys = (
+        "mirror",
+        "condition",
+        "files",
+        "items",
+        "synced",
+        "settling",
+        "waiting",
+        "refused",
+        "apart",
+    )
     print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
     for one in told["mirrors"]:
         _print_details(one)

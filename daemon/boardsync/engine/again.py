@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from boardsync.engine.context import Mirror
+from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
+from boardsync.model import LinkState
 from boardsync.state import links, observations, places, transfers
 
-PARTED = frozenset({"item-gone", "undone", "file-gone"})
+PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE, LinkState.FILE_GONE})
 
 
 async def again(mirror: Mirror, subject: str, here: str | None = None) -> list[str]:
@@ -35,9 +37,10 @@ def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
     transfers.forget_refusals(c, mirror.number, path, None)
     done = ["the file is looked at again"]
     for link in links.of_path(c, mirror.number, path):
-        if link.state in PARTED:
+        item_there = observations.find_item(c, link.board, link.item_id) is not None
+        if link.state in PARTED or not item_there:
             links.forget(c, link.id)
-            done.append(f"its {link.state} link is forgotten")
+            done.append(f"its link to item {show(link.item_id)} is forgotten")
     return done
 
 
@@ -46,7 +49,8 @@ def _item_again(c: Connection, mirror: Mirror, board: int, item_id: str) -> list
     if transfers.forget_refusals(c, mirror.number, None, item_id, board):
         done.append("the item is fetched again")
     for link in links.of_item(c, board, item_id):
-        if link.state in PARTED:
+        file_there = observations.find_file(c, mirror.number, link.path) is not None
+        if link.state in PARTED or not file_there:
             links.forget(c, link.id)
-            done.append(f"the item's {link.state} link is forgotten")
+            done.append(f"the item's link to {show(link.path)} is forgotten")
     return done

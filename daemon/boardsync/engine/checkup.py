@@ -56,7 +56,7 @@ def _check_state(settings: Settings) -> tuple[Finding, set[str]]:
     if not directory.is_dir():
         return Finding(False, subject, f"{directory} is no folder"), set()
     for place in (directory, path):
-        if place.exists() and not os.access(place, os.W_OK):
+        if place.exists() and not _may_write(place):
             return Finding(False, subject, f"{place} may not be written"), set()
     try:
         used = _used_servers(settings)
@@ -89,10 +89,14 @@ def _check_folder(mirror: MirrorSettings) -> list[Finding]:
     except BoardsyncError as error:
         return [Finding(False, subject, str(error))]
     if mirror.direction is not Direction.PUSH:
-        if not os.access(mirror.folder, os.W_OK):
+        if not _may_write(mirror.folder):
             return [Finding(False, subject, "may not be written, but pictures are pulled into it")]
         return [_room(mirror.folder, subject)]
     return [Finding(True, subject, "can be read")]
+
+
+def _may_write(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
 def _room(directory: Path, subject: str) -> Finding:

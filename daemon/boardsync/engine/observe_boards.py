@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.errors import BoardMissing, OutcomeUnknown
+from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
 from boardsync.state import links, observations, places
@@ -81,7 +82,8 @@ def board_name(mirror: Mirror, subfolder: bytes) -> str:
 async def _oldest_named(mirror: Mirror, name: str, *, at_first: bool) -> Board | None:
     """Find a board by name, or by id. Of several with one name the oldest, with a warning."""
     boards = await mirror.server.boards()
-    by_id = [one for one in boards if one.board_id == name]
+    # A subfolder's name is a name; only the settings may mean an id.
+    by_id = [one for one in boards if one.board_id == name and mirror.settings.board == name]
     named = [one for one in boards if one.name == name]
     if by_id:
         return by_id[0]
@@ -111,6 +113,14 @@ async def _bind(
     mirror: Mirror, subfolder: bytes, board: Board, *, made_by_us: bool = False
 ) -> BoardRecord:
     asked = board_name(mirror, subfolder)
+    with mirror.state.read() as connection:
+        bound = places.boards(connection, mirror.number)
+    for one in bound:
+        if one.subfolder != subfolder and one.server_id == board.board_id:
+            raise ServerRefused(
+                f"board {board.name!r} is that of subfolder {os.fsdecode(one.subfolder)!r} already;"
+                f" rename {os.fsdecode(subfolder)!r}, or set another `default_board`"
+            )
     return await mirror.state.write(
         lambda c: places.bind_board(
             c, mirror.number, subfolder, board.board_id, board.name,

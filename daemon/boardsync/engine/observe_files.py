@@ -175,7 +175,7 @@ async def hash_settled(
     """
     done = Hashed(after=after)
     until = mirror.clock.monotonic() + BUDGET_SECONDS
-    while batch := _next_batch(mirror, done.after):
+    while batch := _cut(_next_batch(mirror, done.after)):
         done.after = batch[-1].path
         ready, early = _split_ready(mirror, batch, closed, done)
         # Before the first reading: what changes from here on must not count as hashed since.
@@ -191,6 +191,16 @@ async def hash_settled(
             done.more = True
             break
     return done
+
+
+def _cut(batch: list[FileRecord]) -> list[FileRecord]:
+    """Return the first files of a batch, at least one, up to what a stop can wait for."""
+    total = 0
+    for number, one in enumerate(batch):
+        total += one.size
+        if total > HASH_BYTES:
+            return batch[: max(1, number)]
+    return batch
 
 
 def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from boardsync.engine.assembly import Assembly
@@ -11,7 +12,7 @@ from boardsync.engine.once import chosen_workers
 from boardsync.engine.reconcile import Look, Pass, Reconciler
 from boardsync.engine.report import show
 from boardsync.model import Action
-from boardsync.state import places
+from boardsync.state import places, transfers
 
 
 async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, Any]:
@@ -23,6 +24,8 @@ async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, An
     remarks: list[str] = []
     for worker in chosen_workers(assembly, names):
         mirror = worker.mirror
+        # Transfers are a cache of the plan: without it, what waits is planned once more.
+        await mirror.state.write(partial(transfers.forget_unfinished, mirror=mirror.number))
         done = await Reconciler(mirror, dry=True).look(Look.everywhere("plan"))
         actions += [
             _told(mirror, board, action) for board, action in (*done.made, *done.plan.actions)

@@ -33,7 +33,7 @@ from boardsync.files.durable import (
     remove_if_there,
     sync_and_close,
 )
-from boardsync.files.snapshot import digest_file
+from boardsync.files.snapshot import digest_file, stat_of
 from boardsync.local.root import open_root
 from boardsync.model import Download, FileStat, Item, TransferState
 from boardsync.plan.names import numbered, safe_name
@@ -321,5 +321,4 @@ def _holds(path: bytes, digest: str) -> bool:
 
 
 def _stat(path: bytes) -> FileStat:
-    result = os.lstat(path)
-    return FileStat(result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino)
+    return stat_of(os.lstat(path))

@@ -26,6 +26,7 @@ from boardsync.engine.observe_files import (
 from boardsync.errors import (
     BoardMissing,
     BoardsyncError,
+    Bug,
     FolderAway,
     ServerFault,
     ServerUnreachable,
@@ -39,6 +40,8 @@ log = structlog.get_logger(__name__)
 
 FOLDER = "folder"
 SERVER = "server"
+UNREADABLE = "unreadable"
+WHOLE = "whole pass"
 """Whose trouble it is, besides the boards': a pass clears only what it looked at."""
 
 
@@ -96,6 +99,7 @@ class Reconciler:
             changed = await self._observe_boards(look, done)
             await self._hash_and_decide(look, done)
             await self._decide(look, done, everything=changed or look.folder or self._undecided)
+            self._troubles.pop(WHOLE, None)
             await self._note_troubles(done)
             return done
 
@@ -104,6 +108,7 @@ class Reconciler:
             if look.folder:
                 done.files = await observe_folder(self._mirror)
                 self._tell_once(done.files)
+                self._note_unreadable(done.files)
             elif look.paths:
                 done.files = await observe_paths(self._mirror, sorted(look.paths))
         except BoardsyncError as error:
@@ -130,6 +135,16 @@ class Reconciler:
             self._tell("symlink, not followed", path)
         for path, reason in seen.report.unreadable:
             self._tell(f"cannot be read: {reason}", path)
+
+    def _note_unreadable(self, seen: FilesSeen) -> None:
+        """What cannot be looked at may hold pictures: the mirror is not in step."""
+        self._troubles.pop(UNREADABLE, None)
+        if seen.report.unreadable:
+            path, reason = seen.report.unreadable[0]
+            others = len(seen.report.unreadable) - 1
+            more = f", and {others} more" if others else ""
+            name = path.decode("utf-8", "backslashreplace")
+            self._troubles[UNREADABLE] = FolderAway(f"{name}: cannot be read: {reason}{more}")
 
     def _tell(self, text: str, path: bytes) -> None:
         key = f"{text} {path!r}"
@@ -167,7 +182,7 @@ class Reconciler:
 
     def _keep_troubles_of(self, subfolders: Collection[bytes]) -> None:
         """Forget the troubles of boards that are not wanted any more."""
-        kept = {FOLDER, SERVER, *(board_key(one) for one in subfolders)}
+        kept = {FOLDER, SERVER, UNREADABLE, WHOLE, *(board_key(one) for one in subfolders)}
         self._troubles = {key: error for key, error in self._troubles.items() if key in kept}
 
     async def _try_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
@@ -256,6 +271,14 @@ class Reconciler:
             done.run = await decide.record(mirror, plan, look.cause, done.run)
             if plan.actions:
                 self.planned()
+
+    async def note_bug(self, error: Exception) -> None:
+        """Let an unforeseen failure be seen where people look: nothing is in step then."""
+        self._troubles[WHOLE] = Bug(f"a pass failed in an unforeseen way: {error!r}; report this")
+        try:
+            await self._note_troubles(Pass())
+        except BoardsyncError as problem:
+            log.warning("the trouble could not be recorded", error=str(problem))
 
     async def _note_troubles(self, done: Pass) -> None:
         done.troubles = list(self._troubles.values())

@@ -80,11 +80,11 @@ def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str
 
 
 def _errors(connection: Connection, number: int) -> list[dict[str, Any]]:
-    failing = [t for t in transfers.waiting(connection, [number]) if t.error]
+    failing = transfers.failing(connection, number, EXAMPLES)
     return [
         {"path": show(t.path), "item": show(t.item_id), "error": t.error, "attempts": t.attempts,
          "next_attempt_ms": t.not_before_ms}
-        for t in failing[:EXAMPLES]
+        for t in failing
     ]  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def _condition(tally: Tally, trouble: tuple[str, int] | None) -> str:
         return "failing"
     if tally.waiting or tally.settling or tally.unread:
         return "working"
-    # A picture that cannot be sent is on one side only, until it changes.
-    return "incomplete" if tally.refused else "synced"
+    # On one side only: what cannot be sent, and what was deleted on the other.
+    return "incomplete" if tally.refused or tally.apart else "synced"
 
 
 def history(

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -21,10 +22,15 @@ from boardsync.telemetry import notify
 
 log = structlog.get_logger(__name__)
 
+THREADS = 64
+
 
 @contextlib.asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Assembly]:
     """Own the state file and build everything on it. Raises StateLocked, StateTooNew."""
+    # Threads mostly wait for disks. With few of them, one hung mount would stop all mirrors.
+    threads = ThreadPoolExecutor(THREADS, thread_name_prefix="boardsync")
+    asyncio.get_running_loop().set_default_executor(threads)
     with StateLock(settings.state):
         state: State = await asyncio.to_thread(open_state, settings.state)
         try:

@@ -95,8 +95,11 @@ def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
     item = show(link.item_id)
     if link.state != "agreed":
         return f"{link.state}: linked to item {item}; left alone"
-    if observations.find_item(connection, link.board, link.item_id) is None:
-        return f"linked to item {item}, which the last listing did not show"
+    found = observations.find_item(connection, link.board, link.item_id)
+    if found is None:
+        return f"apart: its item {item} is not on the board any more; `again` sends it anew"
+    if found[0].version != link.version:
+        return f"apart: its item {item} was changed on the board since"
     return f"synced: it is item {item}"
 
 

@@ -101,8 +101,9 @@ class Worker:
         """Make a pass. A mistake of ours in one pass must not end the mirror."""
         try:
             await self.pass_now(look)
-        except Exception:
+        except Exception as error:
             log.exception("bug: a pass failed in an unforeseen way")
+            await self.reconciler.note_bug(error)
             self._retry_later()
 
     def _take(self) -> Look | None:

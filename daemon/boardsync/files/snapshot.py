@@ -32,7 +32,17 @@ class Snapshot:
 
 def stat_of(result: os.stat_result) -> FileStat:
     """Reduce a stat result to what an observation keeps."""
-    return FileStat(result.st_size, result.st_mtime_ns, result.st_ctime_ns, result.st_ino)
+    return FileStat(
+        result.st_size, _bounded(result.st_mtime_ns), _bounded(result.st_ctime_ns), result.st_ino
+    )
+
+
+def _bounded(moment_ns: int) -> int:
+    """Keep a moment within 64 bits of nanoseconds, that is between 1677 and 2262.
+
+    A file may claim any year; what does not fit would fit no database either.
+    """
+    return max(-(1 << 63), min((1 << 63) - 1, moment_ns))
 
 
 def digest_file(path: PathArg) -> tuple[str, FileStat]:

@@ -137,7 +137,7 @@ def reading_engine(path: Path) -> Engine:
         ),
         poolclass=QueuePool,
         pool_size=4,
-        max_overflow=12,
+        max_overflow=64,
     )  # fmt: skip
 
     @event.listens_for(engine, "connect")

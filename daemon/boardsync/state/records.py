@@ -106,7 +106,10 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """How a mirror stands. synced: files and items seen on both sides, by their links."""
+    """How a mirror stands. synced: files and items seen on both sides, by their links.
+
+    apart: linked pictures of which only one side is there now.
+    """
 
     files: int = 0
     items: int = 0
@@ -117,4 +120,5 @@ class Tally:
     failing: int = 0
     unread: int = 0
     parted: int = 0
+    apart: int = 0
     oldest_waiting_ms: int | None = None

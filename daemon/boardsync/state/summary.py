@@ -26,6 +26,13 @@ _COUNTS = {
         JOIN file f ON f.mirror = l.mirror AND f.path = l.path AND f.digest = l.digest
         JOIN item i ON i.board = l.board AND i.item_id = l.item_id AND i.version = l.version
         WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL""",
+    # Linked pictures whose other side was not there when it was last looked at.
+    "apart": """
+        SELECT count(*) FROM link l WHERE l.mirror = :mirror AND l.state = 'agreed'
+        AND l.board IN (SELECT b.id FROM board b WHERE b.mirror = :mirror AND b.current)
+        AND (EXISTS (SELECT 1 FROM file f WHERE f.mirror = l.mirror AND f.path = l.path)
+             <> EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id
+                        AND i.version = l.version))""",
     "waiting": """
         SELECT count(*) FROM transfer WHERE mirror = :mirror
         AND state NOT IN ('done', 'refused', 'dropped')""",

@@ -200,6 +200,13 @@ def forget_refusals(connection: Connection, mirror: int, path: bytes | None, ite
     return connection.execute(query).rowcount
 
 
+def forget_unfinished(connection: Connection, mirror: int) -> None:
+    """Forget what is planned and not finished. Only for a copy that a plan is made on."""
+    connection.execute(
+        delete(transfer).where(transfer.c.mirror == mirror, transfer.c.state.not_in(FINAL))
+    )
+
+
 def hurry(connection: Connection, mirrors: Collection[int]) -> None:
     """Let every waiting transfer go at once: somebody asked, or the server came back."""
     connection.execute(

@@ -181,7 +181,7 @@ def _make_way(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
             return
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             pass
     raise NeedsPerson(
         f"{path}: another boardsync, with another state, listens there; set another `socket`"

@@ -201,3 +201,17 @@ async def test_fresh_leftovers_are_left_to_whoever_writes_them(
     (marks / ".boardsync-tmp-0123456789abcdef").write_bytes(b"half")
     await send(server, upload_of(picture()))
     assert (marks / ".boardsync-tmp-0123456789abcdef").exists()
+
+
+async def test_daemons_with_the_same_picture_make_one_item_that_keeps_its_mark(
+    root: Path, board: Board
+) -> None:
+    servers = [DirectoryServer("nas", root) for _ in range(4)]
+    for number in range(1, 21):
+        upload = upload_of(picture(number), f"p{number}.png")
+        results = await asyncio.gather(*(one.upload("board", [upload]) for one in servers))
+        found = [result.item.item_id for [result] in results if result.item is not None]
+        assert found == [f"p{number}.png"] * 4
+        marks = await servers[0].marks("board", [f"p{number}.png"])
+        assert marks == {f"p{number}.png": upload.mark}
+    assert len(await listed(servers[0])) == 20

@@ -14,7 +14,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from boardsync.errors import FileChanging, ServerRefused
+from boardsync.errors import FileChanging, NotAuthorised, ServerRefused
 from boardsync.files.durable import (
     create_temp,
     fsync_directory,
@@ -54,14 +54,14 @@ class Store:
         folder = _make_folder(self.board, parts[:-1])
         for name in _candidates(parts[-1]):
             item_id = "/".join([*parts[:-1], name])
-            if os.path.lexists(os.path.join(folder, name)):
-                place = self._same_picture(item_id, folder, name, upload, digest)
-                if place is not None:
-                    return Outcome.EXISTED, place
-                continue
-            stat = self._write(folder, name, upload, digest)
-            if stat is not None:
-                return Outcome.STORED, Place(item_id, folder, name, stat)
+            if not os.path.lexists(os.path.join(folder, name)):
+                stat = self._write(folder, name, upload, digest)
+                if stat is not None:
+                    return Outcome.STORED, Place(item_id, folder, name, stat)
+            # Taken, perhaps this moment, perhaps by another daemon with the same picture.
+            place = self._same_picture(item_id, folder, name, upload, digest)
+            if place is not None:
+                return Outcome.EXISTED, place
         raise ServerRefused(f"picture {upload.name!r}: too many of this name; rename the file")
 
     def _same_picture(
@@ -90,10 +90,13 @@ class Store:
         try:
             stat = os.lstat(temporary)
             mark = write_mark(folder, self._record(name, upload, digest, stat))
+            target = os.path.join(folder, name)
             try:
-                move_without_replacing(temporary, os.path.join(folder, name))
+                move_without_replacing(temporary, target)
             except FileExistsError:
-                remove_if_there(mark)
+                # A mark goes by token and name: when the same picture won, this is its mark too.
+                if not _holds(target, digest):
+                    remove_if_there(mark)
                 return None
         finally:
             remove_if_there(temporary)
@@ -122,6 +125,13 @@ def _make_folder(board: str, parts: list[str]) -> str:
         else:
             fsync_directory(parent)
     return folder
+
+
+def _holds(path: str, digest: str) -> bool:
+    try:
+        return digest_of(path)[0] == digest
+    except (FileChanging, NotAuthorised):
+        return True
 
 
 def _candidates(name: str) -> Iterator[str]:

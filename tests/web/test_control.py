@@ -1,0 +1,220 @@
+"""The control API: its socket is its owner's alone, its answers are the engine's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import stat
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from boardsync import __version__
+from boardsync.engine.service import Service, carrying
+from boardsync.errors import NeedsPerson, NoRoom
+from boardsync.web.control import GRACE_SECONDS, make_app, serving
+from engine.world import World, picture, world
+
+
+@pytest.fixture
+async def here(tmp_path: Path) -> AsyncIterator[World]:
+    async with world(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def service(here: World) -> Service:
+    return Service(here.assembly)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "run" / "control.sock"
+
+
+def client(path: Path) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=str(path))
+    return httpx.AsyncClient(transport=transport, base_url="http://boardsync", timeout=20)
+
+
+class TestSocket:
+    async def test_it_is_its_owners_alone_and_gone_afterwards(
+        self, service: Service, path: Path
+    ) -> None:
+        async with serving(service, path), client(path) as asking:
+            mode = path.lstat().st_mode
+            assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+            told = (await asking.get("/version")).json()
+            assert told == {"version": __version__, "pid": os.getpid()}
+        assert not path.exists()
+
+    async def test_no_socket_is_made_where_none_is_wanted(
+        self, service: Service, tmp_path: Path
+    ) -> None:
+        before = sorted(os.listdir(tmp_path))
+        async with serving(service, None):
+            assert sorted(os.listdir(tmp_path)) == before
+
+    async def test_the_socket_of_a_dead_process_is_replaced(
+        self, service: Service, path: Path
+    ) -> None:
+        path.parent.mkdir()
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        async with serving(service, path), client(path) as asking:
+            assert (await asking.get("/version")).status_code == 200
+
+    @pytest.mark.parametrize("backlog", [8, 0])
+    async def test_the_socket_of_a_living_process_is_left_to_it(
+        self, service: Service, path: Path, backlog: int
+    ) -> None:
+        path.parent.mkdir()
+        with listening(path, backlog):
+            with pytest.raises(NeedsPerson, match="another boardsync"):
+                await serving(service, path).__aenter__()
+            assert path.is_socket()
+
+    async def test_a_picture_in_its_place_is_not_removed(
+        self, service: Service, path: Path
+    ) -> None:
+        path.parent.mkdir()
+        path.write_bytes(picture(1))
+        with pytest.raises(NeedsPerson, match="is there and no socket"):
+            await serving(service, path).__aenter__()
+        assert path.read_bytes() == picture(1)
+
+    async def test_a_place_where_none_can_be_made_is_told(
+        self, service: Service, tmp_path: Path
+    ) -> None:
+        (tmp_path / "file").write_bytes(b"")
+        with pytest.raises(NeedsPerson, match="cannot be made there"):
+            await serving(service, tmp_path / "file" / "control.sock").__aenter__()
+
+    async def test_what_another_process_put_in_its_place_stays(
+        self, service: Service, path: Path
+    ) -> None:
+        async with serving(service, path):
+            path.unlink()
+            path.write_bytes(b"not ours")
+        assert path.read_bytes() == b"not ours"
+
+    async def test_whoever_waits_for_an_answer_does_not_hold_up_the_end(
+        self, here: World, service: Service, path: Path
+    ) -> None:
+        asked = asyncio.Event()
+
+        async def never(*_: object) -> None:
+            asked.set()
+            await asyncio.Event().wait()
+
+        here.server.boards = never  # type: ignore[assignment]
+        async with client(path) as asking:
+            async with serving(service, path):
+                waiting = asyncio.ensure_future(asking.post("/once", json={}))
+                await asked.wait()
+                began = time.monotonic()
+            assert time.monotonic() - began < GRACE_SECONDS + 3
+            with contextlib.suppress(httpx.HTTPError):
+                assert (await waiting).status_code == 500
+
+
+@contextlib.contextmanager
+def listening(path: Path, backlog: int) -> Iterator[None]:
+    """Listen as another process would; with no backlog, as one that is too busy to accept."""
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.socket(socket.AF_UNIX))
+        server.bind(str(path))
+        server.listen(backlog)
+        if backlog == 0:
+            stack.enter_context(socket.socket(socket.AF_UNIX)).connect(str(path))
+        yield
+
+
+class TestAnswers:
+    """Through the application itself: what the socket adds is tested above."""
+
+    @pytest.fixture
+    async def asking(self, service: Service) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(make_app(service))
+        async with (
+            carrying(service.assembly),
+            httpx.AsyncClient(transport=transport, base_url="http://boardsync") as made,
+        ):
+            yield made
+
+    async def test_once_mirrors_and_tells_what_it_did(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        here.write("a.png")
+        here.clock.skip(60)
+        [told] = (await asking.post("/once", json={"mirrors": ["m"]})).json()
+        assert (told["mirror"], told["uploaded"], told["good"]) == ("m", 1, True)
+        assert len(here.items()) == 1
+
+    async def test_status_why_and_history_tell_the_same_story(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        here.write("a.png")
+        here.clock.skip(60)
+        await asking.post("/once", json={})
+        status = (await asking.get("/status")).json()
+        assert status["daemon"] == {"pid": os.getpid(), "version": __version__}
+        [mirror] = status["mirrors"]
+        assert (mirror["condition"], mirror["synced"], mirror["under_way"]) == ("synced", 1, 0)
+        [why] = (await asking.get("/why", params={"subject": "a.png"})).json()
+        [run] = (await asking.get("/history", params={"mirror": "m", "limit": 5})).json()
+        assert why["links"][0]["run"] == run["id"]
+        assert run["uploaded"] == 1
+
+    async def test_again_starts_a_refused_picture_anew_whatever_its_name(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        here.write(b"torn\xff\n.png", picture(1)[:-20])
+        here.clock.skip(60)
+        await asking.post("/once", json={})
+        # A lone surrogate is a byte that is no UTF-8; JSON carries it as an escape.
+        body = b'{"subject": "pictures/torn\\udcff\\n.png", "here": "%s"}'
+        answer = await asking.post(
+            "/again", content=body % os.fsencode(here.base),
+            headers={"Content-Type": "application/json"},
+        )  # fmt: skip
+        assert answer.json() == {"m": ["the file is looked at again"]}
+        assert (await asking.post("/again", json={"subject": "nowhere.png"})).json() == {}
+
+    async def test_a_stranger_of_a_mirror_is_404_with_the_known_ones(
+        self, asking: httpx.AsyncClient
+    ) -> None:
+        for answer in (
+            await asking.post("/once", json={"mirrors": ["nobody"]}),
+            await asking.get("/history", params={"mirror": "nobody"}),
+        ):
+            assert answer.status_code == 404
+            assert "no mirror is called 'nobody'" in answer.json()["detail"]
+
+    async def test_what_heals_by_itself_is_503_with_the_reason(
+        self, here: World, asking: httpx.AsyncClient, service: Service
+    ) -> None:
+        async def full(_: object) -> None:
+            raise NoRoom("the disk is full")
+
+        here.state.write = full  # type: ignore[assignment, method-assign]
+        answer = await asking.post("/again", json={"subject": "a.png"})
+        assert (answer.status_code, answer.json()) == (503, {"detail": "the disk is full"})
+
+    @pytest.mark.parametrize("body", [{}, {"subject": 5}, {"subject": ["a"]}])
+    async def test_a_question_that_makes_no_sense_is_422(
+        self, asking: httpx.AsyncClient, body: dict[str, object]
+    ) -> None:
+        assert (await asking.post("/again", json=body)).status_code == 422
+
+    async def test_its_description_is_complete(self, asking: httpx.AsyncClient) -> None:
+        told = (await asking.get("/openapi.json")).json()
+        assert set(told["paths"]) == {
+            "/version", "/status", "/why", "/history", "/once", "/again",
+        }  # fmt: skip
