@@ -7,7 +7,7 @@ is cut short is still being written while it is young, and broken once it is old
 from __future__ import annotations
 
 from boardsync.errors import FileChanging, PictureRefused
-from boardsync.files.snapshot import Snapshot, read_snapshot
+from boardsync.files.snapshot import Snapshot, read_snapshot, stat_of
 from boardsync.formats.verdict import Verdict
 from boardsync.formats.whole import check
 from boardsync.servers.directory.tree import Place
@@ -29,8 +29,8 @@ def read_item(place: Place, max_bytes: int) -> Snapshot:
         snapshot = read_snapshot(place.path, max_bytes)
     except PictureRefused as refusal:
         raise PictureRefused(f"item {place.item_id}: {refusal}") from refusal
-    seen, then = snapshot.stat, place.stat
-    if (seen.mtime_ns, seen.size) != (then.st_mtime_ns, then.st_size):
+    seen, then = snapshot.stat, stat_of(place.stat)
+    if (seen.mtime_ns, seen.size) != (then.mtime_ns, then.size):
         raise FileChanging(f"item {place.item_id}: changed while it was looked at")
     return snapshot
 

@@ -22,6 +22,7 @@ from boardsync.files.durable import (
     remove_if_there,
     sync_and_close,
 )
+from boardsync.files.snapshot import stat_of
 from boardsync.formats.whole import check
 from boardsync.model import Outcome, Upload
 from boardsync.plan.names import numbered
@@ -73,7 +74,7 @@ class Store:
             return None
         place = Place(item_id, folder, name, stat)
         there, seen = digest_of(place.path)
-        if (seen.mtime_ns, seen.size) != (stat.st_mtime_ns, stat.st_size):
+        if (seen.mtime_ns, seen.size) != (stat_of(stat).mtime_ns, stat.st_size):
             raise FileChanging(f"item {item_id}: changed while it was looked at")
         if there != digest:
             return None
