@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("root", sa.Text(), nullable=True),
         sa.Column("scanned_ms", sa.Integer(), nullable=True),
         sa.Column("scan_complete", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("limits", sa.Text(), nullable=True),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("trouble_since_ms", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),

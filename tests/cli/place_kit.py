@@ -27,7 +27,6 @@ from picture_samples import sample
 
 PATIENCE = 20.0
 """Seconds until a condition that does not come true fails a test."""
-MARKER = ".boardsync-server"
 
 _SETTINGS = """\
 state: {base}/state/state.db

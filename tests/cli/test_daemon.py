@@ -141,31 +141,40 @@ class TestLive:
         assert place.pid() == daemon.process.pid
 
 
+def have_one_under_way(place: Place, daemon: Daemon) -> None:
+    """Run up a debt of bytes with one picture, so that the next waits on its way to the board."""
+    place.picture("first.png", content=picture(1, LARGE))
+    wait_until(lambda: "first.png" in place.on_board(), daemon.told)
+    place.picture("second.png", seed=2)
+    wait_until(lambda: place.json("status")["mirrors"][0]["under_way"] > 0, daemon.told)
+
+
 class TestEnding:
     def test_sigterm_lets_what_is_under_way_finish(self, place: Place) -> None:
-        place.configure(server="bandwidth_up: 150 KB/s")
-        content = place.picture("large.png", content=picture(1, LARGE))
-        place.picture("later.png", seed=2)
+        place.configure(server="bandwidth_up: 200 KB/s")
         with place.daemon() as daemon:
-            wait_until(lambda: place.json("status")["mirrors"][0]["under_way"] > 0, daemon.told)
+            have_one_under_way(place, daemon)
             daemon.process.send_signal(signal.SIGTERM)
             assert daemon.ends() == 0
-        assert place.on_board()["large.png"] == content
+        assert place.on_board()["second.png"] == picture(2)
         assert sorted(os.listdir(place.state.parent)) == ["state.db", "state.db.lock"]
-        assert place.json("status")["daemon"] is None
+        told = place.json("status")
+        assert (told["daemon"], told["mirrors"][0]["synced"]) == (None, 2)
 
-    def test_a_second_sigterm_ends_it_at_once_and_nothing_is_doubled(self, place: Place) -> None:
+    def test_a_second_sigterm_ends_it_at_once_and_nothing_is_lost_or_doubled(
+        self, place: Place
+    ) -> None:
         place.configure(server="bandwidth_up: 2 KB/s")
-        content = place.picture("large.png", content=picture(1, LARGE))
         with place.daemon() as daemon:
-            wait_until(lambda: place.json("status")["mirrors"][0]["under_way"] > 0, daemon.told)
+            have_one_under_way(place, daemon)
             daemon.process.send_signal(signal.SIGTERM)
             wait_until(lambda: '"stopping"' in daemon.told(), daemon.told)
             daemon.process.send_signal(signal.SIGTERM)
             assert daemon.ends(5) == -signal.SIGTERM
+        assert set(place.on_board()) == {"first.png"}
         place.configure()
-        assert place.json("once")["mirrors"][0]["synced"] == 1
-        assert place.on_board() == {"large.png": content}
+        assert place.json("once")["mirrors"][0]["synced"] == 2
+        assert set(place.on_board()) == {"first.png", "second.png"}
 
     def test_a_killed_daemon_leaves_nothing_in_the_way_of_the_next(self, place: Place) -> None:
         place.picture("a.png")

@@ -11,7 +11,7 @@ import pytest
 
 from boardsync.state.lock import StateLock
 from cli.command_kit import call
-from cli.place_kit import MARKER, Place, everything, picture, put
+from cli.place_kit import Place, everything, picture, put
 
 
 @pytest.fixture
@@ -51,8 +51,7 @@ class TestPlan:
         place.json("plan")
         assert everything(place.folder) == pictures
         assert not place.state.parent.exists()
-        # What a directory server leaves at its first use is not the plan's.
-        assert set(os.listdir(place.boards)) <= {MARKER}
+        assert os.listdir(place.boards) == []
 
     def test_a_later_plan_changes_nothing_at_all(self, place: Place) -> None:
         place.picture("a.png", seed=1)

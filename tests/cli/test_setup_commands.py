@@ -169,6 +169,7 @@ class TestCheck:
         assert result.exit_code == 0
         assert result.stdout.startswith(f"{place.config}: valid\n")
         assert not place.state.parent.exists()
+        assert os.listdir(place.boards) == []
 
     def test_a_missing_folder_is_found_and_not_made(self, place: Place) -> None:
         place.folder.rmdir()

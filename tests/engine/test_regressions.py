@@ -305,3 +305,25 @@ async def test_a_pass_that_fails_in_an_unforeseen_way_is_seen_in_the_status(
 
     await worker.pass_now(Look.everywhere("test"))
     assert told(here)["trouble"] is None
+
+
+async def test_why_names_the_rule_that_leaves_a_file_alone(here: World) -> None:
+    here.write("private.png")
+    (here.folder / ".boardsyncignore").write_text("private*\n")
+    await here.look()
+
+    assert "private*" in verdict(here, "private.png")
+
+
+async def test_other_limits_lift_what_was_refused_under_the_old_ones(tmp_path: Path) -> None:
+    async with world(tmp_path, max_bytes=100) as here:
+        here.write("a.png")
+        await here.look()
+        assert told(here)["refused"] == 1
+        await here.close()
+        here.settings["mirrors"][0]["max_bytes"] = 1_000_000
+        await here.open()
+
+        result = await here.look()
+
+        assert (result.uploaded, told(here)["refused"]) == (1, 0)

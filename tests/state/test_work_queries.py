@@ -271,6 +271,17 @@ class TestTally:
         agreed.do(places.bind_board, agreed.mirror, b"", "b2", "other")
         assert (self.tally(agreed).synced, self.tally(agreed).items) == (0, 0)
 
+    def test_apart_is_a_linked_picture_of_which_one_side_is_left(self, agreed: Small) -> None:
+        agreed.do(observations.forget_items, agreed.board.id, ["i1"])
+        assert self.tally(agreed).apart == 1
+        agreed.do(observations.forget_files, agreed.mirror, [b"a.png"])
+        # With both sides gone there is nothing left to tell.
+        assert self.tally(agreed).apart == 0
+        agreed.put_item()
+        assert self.tally(agreed).apart == 1
+        agreed.put_file()
+        assert (self.tally(agreed).apart, self.tally(agreed).synced) == (0, 1)
+
     def test_what_waits_fails_or_is_refused_is_counted(self, here: Small) -> None:
         here.put_file()
         here.do(observations.refuse_file, here.mirror, b"a.png", "torn", 8)

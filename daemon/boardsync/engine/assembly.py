@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+from sqlalchemy import Connection
+
+from boardsync import __version__
 from boardsync.config.model import (
     DirectorySettings,
     InvokeAISettings,
@@ -23,7 +27,7 @@ from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
 from boardsync.servers.wrappers import Meter, Policy, compose
-from boardsync.state import places
+from boardsync.state import observations, places, transfers
 from boardsync.state.database import State
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
@@ -132,8 +136,18 @@ class CountingMeter:
         counters.add(names.SERVER_BYTES_RECEIVED, received, server=self._server)
 
 
+def _enter(settings: MirrorSettings, c: Connection) -> int:
+    """Return the mirror's number. What was refused under other limits is looked at again."""
+    number = places.mirror_id(c, settings.id)
+    limits = f"{__version__} {settings.max_bytes} {settings.max_pixels}"
+    if places.note_limits(c, number, limits):
+        observations.forgive_all(c, number)
+        transfers.forget_refusals(c, number, None, None)
+    return number
+
+
 async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
-    number = await built.state.write(lambda c: places.mirror_id(c, settings.id))
+    number = await built.state.write(partial(_enter, settings))
     into = os.fsencode(settings.pull.into) if settings.direction.pulls else None
     return Mirror(
         settings=settings,

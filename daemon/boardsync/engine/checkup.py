@@ -20,6 +20,7 @@ from boardsync.state.database import open_readonly
 
 LITTLE_ROOM = 1 << 30
 INOTIFY_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
+INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,19 +106,29 @@ def _room(directory: Path, subject: str) -> Finding:
     return Finding(free >= LITTLE_ROOM, subject, text if free >= LITTLE_ROOM else text + ": little")
 
 
+def _limit_of(path: Path) -> int | None:
+    try:
+        return int(path.read_text())
+    except (OSError, ValueError):
+        return None
+
+
 def _check_watches(mirrors: list[MirrorSettings]) -> Finding:
     """Compare the kernel's limit with the number of directories; network mounts are polled."""
     subject = "live watching"
     polled = [m.name for m in mirrors if is_remote(mount_kind(os.fsencode(m.folder)))]
-    try:
-        limit = int(INOTIFY_WATCHES.read_text())
-    except (OSError, ValueError):
+    limit = _limit_of(INOTIFY_WATCHES)
+    if limit is None:
         return Finding(True, subject, "no inotify here; folders are polled")
     native = [m.folder for m in mirrors if m.name not in polled]
     needed = sum(1 for folder in native for _ in os.walk(folder))
     text = f"{needed} directories, the limit is {limit} watches"
     if polled:
         text += f"; polled, being on a network: {', '.join(polled)}"
+    instances = _limit_of(INOTIFY_INSTANCES)
+    if instances is not None and len(native) > instances * 0.9:
+        words = f"{len(native)} folders to watch, the limit is {instances} at once"
+        return Finding(False, subject, f"{words}: raise sysctl fs.inotify.max_user_instances")
     if needed > limit * 0.9:
         return Finding(False, subject, f"{text}: raise sysctl fs.inotify.max_user_watches")
     return Finding(True, subject, text)

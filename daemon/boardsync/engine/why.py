@@ -11,6 +11,9 @@ from sqlalchemy import Connection
 from boardsync.config.model import MirrorSettings, Settings
 from boardsync.engine.report import link_values, show
 from boardsync.engine.subject import path_below
+from boardsync.errors import BoardsyncError
+from boardsync.local.ignore import Rules
+from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
 from boardsync.plan.layout import Layout
@@ -46,9 +49,10 @@ def _why_file(
     file = observations.find_file(connection, number, path)
     known = links.of_path(connection, number, path)
     moving = transfers.of_path(connection, number, path)
-    if file is None and not known and not moving:
+    ignored = _ignored(mirror, path)
+    if file is None and not known and not moving and ignored is None:
         return []
-    verdict: str | None = "not in the folder (any more); its links are kept"
+    verdict: str | None = ignored or "not in the folder (any more); its links are kept"
     if file is not None:
         verdict = _verdict_before_links(file, moving) or _verdict_of_links(
             connection, number, file, known
@@ -63,6 +67,25 @@ def _why_file(
             "verdict": verdict or _verdict_of_settings(mirror, path),
         }
     ]
+
+
+def _ignored(mirror: MirrorSettings, path: bytes) -> str | None:
+    """Name the rule that leaves alone a file that is there, if one does."""
+    root = os.fsencode(mirror.folder)
+    absolute = os.path.join(root, path)
+    if not os.path.lexists(absolute):
+        return None
+    if os.path.islink(absolute):
+        return "left alone: a symlink"
+    try:
+        content = read_ignore_file(root)
+        rules = Rules(
+            include=mirror.include, ignore=mirror.ignore, ignore_file=content, pull_into=None
+        )
+        found = rules.verdict(path, os.path.isdir(absolute))
+    except BoardsyncError as error:
+        return f"its rules cannot be read: {error}"
+    return None if found is None else f"left alone: {found.rule}"
 
 
 def _verdict_before_links(file: FileRecord, moving: list[TransferRecord]) -> str | None:

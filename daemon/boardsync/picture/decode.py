@@ -16,7 +16,7 @@ from typing import Final
 
 from PIL import ExifTags, Image, UnidentifiedImageError
 
-from boardsync.errors import PictureRefused
+from boardsync.errors import PictureRefused, TryAgain
 from boardsync.formats import (
     AVIF,
     BMP,
@@ -109,13 +109,19 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
 
 @contextmanager
 def refusing(what: str) -> Iterator[None]:
-    """Turn whatever Pillow raises inside into PictureRefused: `what`, and why."""
+    """Turn whatever Pillow raises inside into PictureRefused: `what`, and why.
+
+    Only a lack of memory is TryAgain.
+    """
     try:
         yield
     except PictureRefused:
         raise
     except UnidentifiedImageError as error:  # its text names an address in memory
         raise PictureRefused(f"{what}: its header is damaged or not supported") from error
+    except MemoryError as error:
+        # Says nothing of the picture: another time there may be room.
+        raise TryAgain(f"{what}: there is not enough memory for it now") from error
     except Exception as error:
         reason = str(error) or "no reason was given"
         raise PictureRefused(f"{what}: {reason} ({type(error).__name__})") from error

@@ -24,6 +24,7 @@ from sqlalchemy.exc import DBAPIError
 
 from boardsync.model import Entry, FileStat, Item, Mark
 from boardsync.plan.differences import Known
+from boardsync.plan.names import normal_key
 from boardsync.plan.tokens import token_for
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
@@ -158,6 +159,7 @@ def see_files(
         {
             "mirror": mirror,
             "path": path,
+            "key": normal_key(path),
             "size": stat.size,
             "mtime_ns": stat.mtime_ns,
             "ctime_ns": stat.ctime_ns,
@@ -258,6 +260,15 @@ def forgive(connection: Connection, mirror: int, path: bytes) -> bool:
         .values(refusal=None, hashed_ns=None)
     )
     return changed.rowcount > 0
+
+
+def forgive_all(connection: Connection, mirror: int) -> None:
+    """Lift all refusals of a mirror: its limits, or this program, are others than before."""
+    connection.execute(
+        update(file)
+        .where(file.c.mirror == mirror, file.c.refusal.is_not(None))
+        .values(refusal=None, hashed_ns=None)
+    )
 
 
 def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileRecord]:

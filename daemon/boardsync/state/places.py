@@ -44,6 +44,14 @@ def root_identity(connection: Connection, number: int) -> str | None:
     return connection.execute(select(mirror.c.root).where(mirror.c.id == number)).scalar()
 
 
+def note_limits(connection: Connection, number: int, limits: str) -> bool:
+    """Record what decides whether a picture is refused. Tells whether that has changed."""
+    before = connection.execute(select(mirror.c.limits).where(mirror.c.id == number)).scalar()
+    if before != limits:
+        connection.execute(update(mirror).where(mirror.c.id == number).values(limits=limits))
+    return before not in (None, limits)
+
+
 def note_scan(
     connection: Connection, number: int, now_ms: int, root: str, *, complete: bool
 ) -> None:

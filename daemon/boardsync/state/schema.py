@@ -89,6 +89,7 @@ mirror = Table(
     Column("root", Text),
     Column("scanned_ms", Integer),
     Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
+    Column("limits", Text),
     Column("trouble", Words),
     Column("trouble_since_ms", Integer),
 )
@@ -122,7 +123,7 @@ file = Table(
     metadata,
     Column("mirror", ForeignKey("mirror.id"), primary_key=True),
     Column("path", BLOB, primary_key=True),
-    Column("key", Text),
+    Column("key", Name),
     Column("size", Integer, nullable=False),
     Column("mtime_ns", Integer, nullable=False),
     Column("ctime_ns", Integer, nullable=False),
