@@ -180,6 +180,7 @@ async def test_uploads_begin_before_a_large_folder_is_hashed_to_its_end(
 ) -> None:
     from boardsync.engine import observe_files
 
+    monkeypatch.setattr(observe_files, "FIRST_BUDGET_SECONDS", 0.0)
     monkeypatch.setattr(observe_files, "BUDGET_SECONDS", 0.0)
     monkeypatch.setattr(observe_files, "HASH_CHUNK", 5)
     async with world(tmp_path) as here:

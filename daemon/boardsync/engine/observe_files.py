@@ -35,6 +35,8 @@ HASH_CHUNK = 1000
 HASH_BYTES = 64 << 20
 """Files are hashed so many, or a little more than so many bytes, to a commit."""
 BUDGET_SECONDS = 1.0
+FIRST_BUDGET_SECONDS = 0.05
+"""How long to hash before what is hashed may go: the first upload should not wait for long."""
 EAGER_BYTES = 64 << 20
 """Just-closed files up to this size are checked for wholeness at once, instead of settling."""
 
@@ -165,16 +167,19 @@ def _write_gone(number: int, paths: list[bytes], c: Connection) -> None:
 
 
 async def hash_settled(
-    mirror: Mirror, closed: Collection[bytes] = (), after: bytes = b""
+    mirror: Mirror,
+    closed: Collection[bytes] = (),
+    after: bytes = b"",
+    seconds: float = BUDGET_SECONDS,
 ) -> Hashed:
-    """Hash what is new or changed and has settled, for a second or so, in order of the paths.
+    """Hash what is new or changed and has settled, for some seconds, in order of the paths.
 
     closed: paths whose writer just closed them; those go at once when their bytes prove whole.
     after: where the last call stopped. The caller goes on while `more` says so: what is hashed
     can be on its way before the rest of a million is.
     """
     done = Hashed(after=after)
-    until = mirror.clock.monotonic() + BUDGET_SECONDS
+    until = mirror.clock.monotonic() + seconds
     while batch := _cut(_next_batch(mirror, done.after)):
         done.after = batch[-1].path
         ready, early = _split_ready(mirror, batch, closed, done)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from boardsync.engine import decide
+from boardsync.engine import decide, observe_files
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.observe_boards import board_name, find_board, observe_board
@@ -119,9 +119,10 @@ class Reconciler:
 
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
         """Hash what has settled; while there is more of it, send what is hashed on its way."""
-        after = b""
+        after, seconds = b"", observe_files.FIRST_BUDGET_SECONDS
         while True:
-            hashed = await hash_settled(self._mirror, look.closed, after)
+            hashed = await hash_settled(self._mirror, look.closed, after, seconds)
+            seconds = observe_files.BUDGET_SECONDS
             done.hashed.absorb(hashed)
             if not hashed.more:
                 return
