@@ -200,7 +200,10 @@ class TestEnding:
             wait_until(lambda: place.json("status")["mirrors"][0]["settling"] > 0, daemon.told)
             daemon.process.send_signal(signal.SIGTERM)
             assert daemon.ends(10) == 0
-            assert not asking.recv(1000).startswith(b"HTTP/1.1 200")
+            answer = asking.recv(10_000)
+            assert answer.startswith(b"HTTP/1.1 503")
+            assert b"boardsync is stopping" in answer
+            assert "error" not in daemon.told()
 
 
 class TestUnusual:

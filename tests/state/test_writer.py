@@ -34,7 +34,8 @@ class Bench:
         self.commits = 0
         event.listen(self.engine, "commit", self._count)
         self.writer = GroupCommitWriter(self.engine)
-        self.writer.write_now(lambda c: c.execute(text("CREATE TABLE n (value INTEGER UNIQUE)")))
+        for table in ("n (value INTEGER UNIQUE)", "big (filling BLOB)"):
+            self.writer.write_now(lambda c, t=table: c.execute(text(f"CREATE TABLE {t}")))
         self._threads = ThreadPoolExecutor(16)
 
     def _count(self, _: Connection) -> None:
@@ -153,7 +154,7 @@ def test_what_the_schema_refuses_is_a_bug_and_not_tried_for_ever(bench: Bench) -
 
 
 def _grow(connection: Connection) -> None:
-    connection.execute(text("CREATE TABLE big AS SELECT zeroblob(4000000) AS filling"))
+    connection.execute(text("INSERT INTO big VALUES (zeroblob(4000000))"))
 
 
 def test_a_full_disk_never_takes_back_what_was_told_durable(bench: Bench) -> None:
@@ -190,6 +191,7 @@ def test_a_function_that_ends_the_transaction_is_told_so(bench: Bench) -> None:
 
 def test_an_inline_writer_tells_of_a_full_disk_too(tmp_path: Path) -> None:
     writer = InlineWriter(writing_engine(tmp_path / "state.db"))
+    writer.write_now(lambda c: c.execute(text("CREATE TABLE big (filling BLOB)")))
     writer.write_now(lambda c: c.execute(text("PRAGMA max_page_count=100")))
     with pytest.raises(NoRoom):
         writer.write_now(_grow)

@@ -104,24 +104,42 @@ class TestSocket:
             path.write_bytes(b"not ours")
         assert path.read_bytes() == b"not ours"
 
-    async def test_whoever_waits_for_an_answer_does_not_hold_up_the_end(
+    async def test_whoever_waits_for_a_pass_is_told_when_the_daemon_stops(
         self, here: World, service: Service, path: Path
     ) -> None:
-        asked = asyncio.Event()
+        never = NeverAnswering(here)
+        async with asyncio.timeout(20), serving(service, path), client(path) as asking:
+            waiting = asyncio.ensure_future(asking.post("/once", json={}))
+            await never.asked.wait()
+            service.stop()
+            answer = await waiting
+        assert answer.status_code == 503
+        assert "boardsync is stopping" in answer.json()["detail"]
 
-        async def never(*_: object) -> None:
-            asked.set()
-            await asyncio.Event().wait()
-
-        here.server.boards = never  # type: ignore[assignment]
-        async with client(path) as asking:
+    async def test_an_answer_that_never_comes_does_not_hold_up_the_end(
+        self, here: World, service: Service, path: Path
+    ) -> None:
+        never = NeverAnswering(here)
+        async with asyncio.timeout(20), client(path) as asking:
             async with serving(service, path):
                 waiting = asyncio.ensure_future(asking.post("/once", json={}))
-                await asked.wait()
+                await never.asked.wait()
                 began = time.monotonic()
             assert time.monotonic() - began < GRACE_SECONDS + 3
             with contextlib.suppress(httpx.HTTPError):
                 assert (await waiting).status_code == 500
+
+
+class NeverAnswering:
+    """Has a world's server take a question and say nothing."""
+
+    def __init__(self, here: World) -> None:
+        self.asked = asyncio.Event()
+        here.server.boards = self._boards  # type: ignore[assignment]
+
+    async def _boards(self) -> None:
+        self.asked.set()
+        await asyncio.Event().wait()
 
 
 @contextlib.contextmanager

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
@@ -16,11 +17,13 @@ from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.pull import sweep
 from boardsync.engine.schedule import make_scheduler
 from boardsync.engine.watching import Watching
+from boardsync.errors import TryAgain
 from boardsync.state.database import State, open_state
 from boardsync.state.lock import StateLock
 from boardsync.telemetry import notify
 
 log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 THREADS = 64
 
@@ -74,6 +77,20 @@ class Service:
     def stop(self) -> None:
         """Ask for a clean stop."""
         self._stop.set()
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something for somebody who waits. Raises TryAgain when we stop before it is done."""
+        doing = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                return doing.result()
+            raise TryAgain("boardsync is stopping; what is left goes on at its next start")
+        finally:
+            doing.cancel()
+            stopping.cancel()
+            await asyncio.wait({doing, stopping})
 
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
         """Mirror until stopped. `ready` is awaited once everything has started."""

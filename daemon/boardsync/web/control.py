@@ -25,7 +25,7 @@ from boardsync.engine.why import why as explain
 from boardsync.errors import BoardsyncError, NeedsPerson, SettingsError, TryAgain
 
 GRACE_SECONDS = 2
-"""How long a stopping daemon lets a request finish. Who waits for a pass is cut off, not lost."""
+"""How long a stopping daemon lets a request finish. Who waits for a pass was answered before."""
 
 
 def _text(value: object) -> str:
@@ -82,7 +82,8 @@ def make_app(service: Service) -> FastAPI:
 
     @app.post("/once")
     async def run_once(request: OnceRequest) -> list[dict[str, Any]]:
-        return [result.as_dict() for result in await once(assembly, request.mirrors)]
+        results = await service.unless_stopped(once(assembly, request.mirrors))
+        return [result.as_dict() for result in results]
 
     @app.post("/again")
     async def start_again(request: AgainRequest) -> dict[str, Any]:
