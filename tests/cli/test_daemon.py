@@ -143,10 +143,14 @@ class TestLive:
 
 def have_one_under_way(place: Place, daemon: Daemon) -> None:
     """Run up a debt of bytes with one picture, so that the next waits on its way to the board."""
+
+    def told(key: str) -> int:
+        return int(place.json("status")["mirrors"][0][key])
+
     place.picture("first.png", content=picture(1, LARGE))
-    wait_until(lambda: "first.png" in place.on_board(), daemon.told)
+    wait_until(lambda: told("synced") == 1 and told("under_way") == 0, daemon.told)
     place.picture("second.png", seed=2)
-    wait_until(lambda: place.json("status")["mirrors"][0]["under_way"] > 0, daemon.told)
+    wait_until(lambda: told("under_way") == 1, daemon.told)
 
 
 class TestEnding:
