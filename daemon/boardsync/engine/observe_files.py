@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 from typing import TypeVar
 
 import structlog
@@ -33,7 +32,7 @@ T = TypeVar("T")
 WRITE_CHUNK = 2000
 HASH_CHUNK = 1000
 HASH_BYTES = 64 << 20
-"""Files are hashed so many, or a little more than so many bytes, to a commit."""
+"""Files are hashed so many, or so many bytes of them, to a commit."""
 BUDGET_SECONDS = 1.0
 FIRST_BUDGET_SECONDS = 0.05
 """How long to hash before what is hashed may go: the first upload should not wait for long."""
@@ -210,9 +209,7 @@ def _cut(batch: list[FileRecord]) -> list[FileRecord]:
 
 def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:
     with mirror.state.read() as connection:
-        found = observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
-    reached = accumulate(one.size for one in found)
-    return found[: 1 + sum(1 for size in reached if size < HASH_BYTES)]
+        return observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
 
 
 def _split_ready(
