@@ -10,8 +10,8 @@ class Scale:
     """Amounts. files: of the big folder. large, small: uploads of a round. Times in seconds."""
 
     files: int = 100_000
-    large: int = 32
-    small: int = 200
+    large: int = 200
+    small: int = 600
     small_fake: int = 500
     rounds: int = 5
     budget: float = 90.0

@@ -6,8 +6,10 @@ One carrier for each server, so that a slow or dead one never holds up another's
 from __future__ import annotations
 
 import asyncio
+import math
+from collections import deque
 from collections.abc import Callable, Collection, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -28,6 +30,8 @@ log = structlog.get_logger(__name__)
 
 AHEAD = 2
 """Uploads that are read and prepared while others are on the wire."""
+READ_AT_ONCE = 64
+"""Due transfers that are read from the state together."""
 IDLE_SECONDS = 60.0
 TROUBLE_SECONDS = 1.0
 """Between two tries to reach the state file."""
@@ -39,6 +43,19 @@ class AtOnce:
 
     uploads: int = 2
     downloads: int = 4
+
+
+@dataclass(slots=True)
+class Due:
+    """Transfers of one kind that may go. more: the state may hold others that may go."""
+
+    waiting: deque[TransferRecord] = field(default_factory=deque)
+    more: bool = True
+
+    def look_again(self) -> None:
+        """Forget what was read: the state has changed."""
+        self.waiting.clear()
+        self.more = True
 
 
 class Carrier:
@@ -61,6 +78,8 @@ class Carrier:
         self._pullers = {number: Puller(mirror) for number, mirror in self._mirrors.items()}
         self._under_way: dict[int, TransferRecord] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._due = {kind: Due() for kind in transfers.TRAVELLING}
+        self._next_due_ms = math.inf
         self._wake = asyncio.Event()
         self._done = asyncio.Event()
         self._stopping = False
@@ -73,6 +92,7 @@ class Carrier:
 
     def wake(self) -> None:
         """Say that there may be new work."""
+        self._look_again()
         self._wake.set()
 
     def stop(self) -> None:
@@ -136,8 +156,15 @@ class Carrier:
     def _start_due(self) -> None:
         if self._gate.wait_seconds() > 0 or self._stopping:
             return
+        if now_ms(self._clock) >= self._next_due_ms:
+            self._look_again()
         self._start_uploads()
         self._start_downloads()
+
+    def _look_again(self) -> None:
+        self._next_due_ms = math.inf
+        for due in self._due.values():
+            due.look_again()
 
     def _room(self, kind: ActionKind) -> int:
         busy = sum(1 for one in self._under_way.values() if one.kind is kind)
@@ -157,25 +184,36 @@ class Carrier:
         """Return the boards that uploads may go to."""
         return [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
 
-    def _due(self, kind: ActionKind) -> list[TransferRecord]:
-        room = self._room(kind)
+    def _take(self, kind: ActionKind) -> list[TransferRecord]:
+        """Take as many transfers that may go as there is room for."""
+        room, due = self._room(kind), self._due[kind]
         if room < self._least_room(kind):
             return []
+        if due.more and len(due.waiting) < room:
+            limit = max(room, READ_AT_ONCE)
+            due.waiting.clear()
+            due.waiting.extend(self._read_due(kind, limit))
+            due.more = len(due.waiting) == limit
+        return [due.waiting.popleft() for _ in range(min(room, len(due.waiting)))]
+
+    def _read_due(self, kind: ActionKind, limit: int) -> list[TransferRecord]:
         boards = self._seen_boards() if kind is ActionKind.UPLOAD else None
         with self._state.read() as connection:
             return transfers.due(
                 connection, list(self._mirrors), kind, now_ms(self._clock),
-                list(self._under_way), room, boards,
+                list(self._under_way), limit, boards,
             )  # fmt: skip
 
     def _start_uploads(self) -> None:
         """Start uploads in batches of one board; one upload of a token at a time."""
         tokens = {one.token for one in self._under_way.values()}
         groups: dict[tuple[int, int], list[TransferRecord]] = {}
-        for transfer in self._due(ActionKind.UPLOAD):
-            if transfer.token not in tokens:
-                tokens.add(transfer.token)
-                groups.setdefault((transfer.mirror, transfer.board), []).append(transfer)
+        for transfer in self._take(ActionKind.UPLOAD):
+            if transfer.token in tokens:
+                self._due[ActionKind.UPLOAD].more = True
+                continue
+            tokens.add(transfer.token)
+            groups.setdefault((transfer.mirror, transfer.board), []).append(transfer)
         for (mirror, _), group in groups.items():
             size = self._mirrors[mirror].server.capabilities.batch
             for start in range(0, len(group), size):
@@ -183,7 +221,7 @@ class Carrier:
                 self._start(batch, self._pushers[mirror].carry(batch))
 
     def _start_downloads(self) -> None:
-        for transfer in self._due(ActionKind.DOWNLOAD):
+        for transfer in self._take(ActionKind.DOWNLOAD):
             self._start([transfer], self._pullers[transfer.mirror].carry(transfer))
 
     def _start(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
@@ -228,13 +266,16 @@ class Carrier:
 
     def _seconds_to_next(self) -> float:
         """Return how long until something may be due. Work under way wakes us by itself."""
+        if self._tasks and any(due.waiting for due in self._due.values()):
+            return IDLE_SECONDS  # the limits are reached: a finishing task wakes us
         with self._state.read() as connection:
             due = transfers.next_due_ms(
                 connection, list(self._mirrors), list(self._under_way), self._seen_boards()
             )
         if due is None:
             return IDLE_SECONDS
+        self._next_due_ms = due
         if self._tasks and due <= now_ms(self._clock):
-            return IDLE_SECONDS  # the limits are reached: a finishing task wakes us
+            return IDLE_SECONDS
         wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds(), 0.01)
         return min(wait, IDLE_SECONDS)

@@ -76,15 +76,17 @@ class Mirror:
         SettingsError for an ignore file that cannot be used.
         """
         content = read_ignore_file(self.root)
-        if content not in self.compiled:
-            self.compiled.clear()
-            self.compiled[content] = Rules(
+        rules = self.compiled.get(content)
+        if rules is None:
+            rules = Rules(
                 include=self.settings.include,
                 ignore=self.settings.ignore,
                 ignore_file=content,
                 pull_into=None,
             )
-        return self.compiled[content]
+            self.compiled.clear()
+            self.compiled[content] = rules
+        return rules
 
     def waits(self) -> Waits:
         settle = self.settings.settle

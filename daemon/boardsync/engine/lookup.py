@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
+from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
@@ -41,19 +43,21 @@ class NotThere:
     """Nothing of it is on the board: it may be sent (again)."""
 
 
+_UNSETTLED = (TransferState.UNKNOWN, TransferState.SENDING)
 Finding = Arrived | LookLater | NotThere
 
 
-def is_doubtful(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> bool:
-    """Tell whether a picture that is to be sent may be on its board already.
+def doubtful_tokens(
+    connection: Connection, board: BoardRecord, batch: Sequence[TransferRecord]
+) -> set[str | None]:
+    """Return the tokens of those pictures that may be on their board already.
 
     SENDING without a sender is an intent whose process ended. And a plan out of an old state
     file may have come true since: then a listing showed an item with its token.
     """
-    if transfer.state in (TransferState.UNKNOWN, TransferState.SENDING):
-        return True
-    with mirror.state.read() as connection:
-        return bool(cases.own_items(connection, board.id, str(transfer.token)))
+    tokens = [str(one.token) for one in batch]
+    doubted = {one.token for one in batch if one.state in _UNSETTLED}
+    return doubted.union(cases.arrived_tokens(connection, board.id, tokens))
 
 
 async def look_up(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> Finding:

@@ -34,7 +34,7 @@ HASH_CHUNK = 1000
 HASH_BYTES = 64 << 20
 """Files are hashed so many, or so many bytes of them, to a commit."""
 BUDGET_SECONDS = 1.0
-FIRST_BUDGET_SECONDS = 0.05
+FIRST_BUDGET_SECONDS = 0.02
 """How long to hash before what is hashed may go: the first upload should not wait for long."""
 EAGER_BYTES = 64 << 20
 """Just-closed files up to this size are checked for wholeness at once, instead of settling."""

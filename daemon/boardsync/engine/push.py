@@ -11,7 +11,6 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -19,7 +18,7 @@ from sqlalchemy import Connection
 from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
-from boardsync.engine.lookup import Arrived, NotThere, is_doubtful, look_up
+from boardsync.engine.lookup import Arrived, NotThere, doubtful_tokens, look_up
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
@@ -53,6 +52,14 @@ class Parcel:
         return self.transfer.path
 
 
+@dataclass(frozen=True, slots=True)
+class Overtaken:
+    """The file is not the planned picture any more, or a rule leaves it alone now."""
+
+    snapshot: Snapshot | None = None
+    rule: str | None = None
+
+
 class Pusher:
     """Carries out the uploads of one mirror."""
 
@@ -66,23 +73,27 @@ class Pusher:
         """
         with self._mirror.state.read() as connection:
             board = places.board_by_id(connection, batch[0].board)
+            doubtful = doubtful_tokens(connection, board, batch)
         parcels = []
         for transfer in batch:
-            parcel = await self._pack(board, transfer)
+            parcel = await self._pack(board, transfer, doubtful=transfer.token in doubtful)
             if parcel is not None:
                 parcels.append(parcel)
         if parcels:
             await self._send(board, parcels)
 
-    async def _pack(self, board: BoardRecord, transfer: TransferRecord) -> Parcel | None:
+    async def _pack(
+        self, board: BoardRecord, transfer: TransferRecord, *, doubtful: bool
+    ) -> Parcel | None:
         """Settle an unknown outcome, then read, check and prepare one snapshot of the file."""
         try:
-            if is_doubtful(self._mirror, board, transfer) and not await self._resolve(
-                board, transfer
-            ):
+            if doubtful and not await self._resolve(board, transfer):
                 return None
-            snapshot = await self._snapshot(transfer)
-            return None if snapshot is None else await self._prepare(transfer, snapshot)
+            found = await asyncio.to_thread(self._read, transfer)
+            if isinstance(found, Parcel):
+                return found
+            await self._overtaken(transfer, found)
+            return None
         except BoardsyncError as error:
             await self._failed(transfer, error)
             return None
@@ -115,24 +126,29 @@ class Pusher:
         )
         return False
 
-    async def _snapshot(self, transfer: TransferRecord) -> Snapshot | None:
-        """Read the file. None when it is not the planned picture any more: plan it anew."""
+    def _read(self, transfer: TransferRecord) -> Parcel | Overtaken:
+        """Read, check and prepare the file, in a thread. Raises PictureRefused."""
         mirror, path = self._mirror, _path(transfer)
         limits = mirror.limits()
-        ignored = (await asyncio.to_thread(mirror.rules)).verdict(path, False)
+        ignored = mirror.rules().verdict(path, False)
         if ignored is not None:
-            await self._leave_alone(transfer, ignored.rule)
-            return None
+            return Overtaken(rule=ignored.rule)
         try:
-            snapshot = await asyncio.to_thread(
-                read_snapshot, mirror.absolute(path), limits.max_bytes
-            )
+            snapshot = read_snapshot(mirror.absolute(path), limits.max_bytes)
         except FileChanging:
-            snapshot = None
-        if snapshot is not None and snapshot.digest == transfer.digest:
-            return snapshot
-        await self._drop(transfer, snapshot)
-        return None
+            return Overtaken()
+        if snapshot.digest != transfer.digest:
+            return Overtaken(snapshot=snapshot)
+        needs = needs_of(mirror.server.capabilities)
+        return Parcel(
+            transfer, snapshot, prepare_snapshot(snapshot.content, needs=needs, limits=limits)
+        )
+
+    async def _overtaken(self, transfer: TransferRecord, found: Overtaken) -> None:
+        if found.rule is not None:
+            await self._leave_alone(transfer, found.rule)
+        else:
+            await self._drop(transfer, found.snapshot)
 
     async def _leave_alone(self, transfer: TransferRecord, rule: str) -> None:
         """Give up a transfer whose file a rule leaves alone since it was planned."""
@@ -162,16 +178,6 @@ class Pusher:
 
         await self._mirror.state.write(write)
         self._mirror.hints.path(path)
-
-    async def _prepare(self, transfer: TransferRecord, snapshot: Snapshot) -> Parcel:
-        mirror = self._mirror
-        work = partial(
-            prepare_snapshot,
-            snapshot.content,
-            needs=needs_of(mirror.server.capabilities),
-            limits=mirror.limits(),
-        )
-        return Parcel(transfer, snapshot, await asyncio.to_thread(work))
 
     async def _send(self, board: BoardRecord, parcels: Sequence[Parcel]) -> None:
         """Record the intents, send, record the outcomes."""

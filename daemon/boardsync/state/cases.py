@@ -120,10 +120,10 @@ def file_cases(
         )  # fmt: skip
 
 
-def own_items(connection: Connection, board: int, token: str) -> list[str]:
-    """Return the items of a board that carry a token of ours and are not linked, oldest first."""
-    rows = connection.execute(_OWN_ITEMS, {"board": board, "tokens": [token]})
-    return [decode_name(row.item_id) for row in rows]
+def arrived_tokens(connection: Connection, board: int, tokens: Sequence[str]) -> set[str]:
+    """Return those tokens that an item of the board carries which nothing is linked to."""
+    rows = connection.execute(_OWN_ITEMS, {"board": board, "tokens": list(tokens)})
+    return {row.token for row in rows}
 
 
 def open_items(connection: Connection, board: int, limit: int, after: str = "") -> list[ItemCase]:
