@@ -15,7 +15,8 @@ from boardsync.engine.why import why
 from boardsync.errors import FileChanging, ServerRefused
 from boardsync.model import Direction
 from boardsync.servers.directory import DirectoryServer
-from engine.world import World, picture, world
+from boardsync.servers.memory.server import MemoryServer
+from engine.world import SkippingClock, World, picture, world
 
 
 @pytest.fixture
@@ -327,3 +328,25 @@ async def test_other_limits_lift_what_was_refused_under_the_old_ones(tmp_path: P
         result = await here.look()
 
         assert (result.uploaded, told(here)["refused"]) == (1, 0)
+
+
+async def test_another_layout_sends_pictures_to_their_new_boards_and_removes_none(
+    tmp_path: Path,
+) -> None:
+    """Boards of the former layout keep what they hold; what lies on them settles nothing."""
+    clock = SkippingClock()
+    server = MemoryServer("server", clock_ms=lambda: clock.now_ns() // 1_000_000)
+    async with world(tmp_path, server, clock, board="all") as here:
+        here.write("a.png", seed=1)
+        here.write("hands/b.png", seed=2)
+        await here.look()
+    by_subfolder = {"boards": "by-subfolder", "default_board": "all"}
+    async with world(tmp_path, server, clock, **by_subfolder) as here:
+        result = await here.look()
+        assert (result.uploaded, result.synced) == (1, 2)
+        assert (len(here.items("all")), len(here.items("hands"))) == (2, 1)
+    async with world(tmp_path, server, clock, board="all") as here:
+        result = await here.look()
+        assert (result.uploaded, result.synced) == (0, 2)
+        assert await here.quiet()
+        assert (len(here.items("all")), len(here.items("hands"))) == (2, 1)

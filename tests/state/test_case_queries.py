@@ -38,8 +38,8 @@ BOARDS = (
     (4, MIRROR, b"s", False),
     (5, 2, b"", True),
 )
-LAYOUT = Layout(by_subfolder=True, pull_into=None)
-_PATHS = st.sampled_from([b"a.png", b"s/a.png", b"s/\xff\n.png"])
+LAYOUT = Layout(by_subfolder=True, pull_into=b"out")
+_PATHS = st.sampled_from([b"a.png", b"s/a.png", b"s/\xff\n.png", b"out/s.png"])
 _DIGESTS = st.sampled_from([A, B])
 _ITEMS = st.sampled_from(["i1", "i2", "zoë\udce9.png"])
 _VERSIONS = st.sampled_from(["", "1"])
@@ -64,17 +64,6 @@ class _Undo(Exception):
 def _rows(*keys: str, **columns: st.SearchStrategy[Any]) -> st.SearchStrategy[list[Row]]:
     unique = (lambda row: tuple(row[key] for key in keys)) if keys else None
     return st.lists(st.fixed_dictionaries(columns), max_size=5, unique_by=unique)
-
-
-def _own_board(row: Row) -> Row:
-    """Put a link or transfer on a board of its path's subfolder, one in use or a former one."""
-    former = row.pop("former")
-    if row.pop("elsewhere"):
-        return row | {"board": 5}
-    return row | {"board": (3 if row["path"].startswith(b"s/") else 1) + former}
-
-
-_where = {"former": st.booleans(), "elsewhere": st.sampled_from([False, False, False, True])}
 
 
 def _with_mark(row: Row) -> Row:
@@ -104,14 +93,14 @@ contents = st.builds(
     links=_rows(
         path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
         state=st.sampled_from([one.value for one in LinkState]), made=st.just("push"),
-        since_ms=st.just(1), **_where,
-    ).map(lambda rows: [_own_board(dict(row)) for row in rows]),
+        since_ms=st.just(1), board=st.integers(1, 5),
+    ),
     transfers=_rows(
         path=_PATHS, digest=_DIGESTS, item_id=_ITEMS, version=_VERSIONS,
         kind=st.sampled_from(["upload", "download"]), token=st.sampled_from(["t1", "t2", "t3"]),
         state=st.sampled_from([*_LIVE, "refused"]), reason=st.just("r"),
-        created_ms=st.just(1), updated_ms=st.just(1), **_where,
-    ).map(lambda rows: [_own_board(dict(row)) for row in rows]),
+        created_ms=st.just(1), updated_ms=st.just(1), board=st.integers(1, 5),
+    ),
 )  # fmt: skip
 
 
@@ -203,9 +192,8 @@ class Naive:
         return [OwnItem(item_id, version) for _, _, item_id, version in sorted(found)]
 
     def carried(self, case: FileCase) -> bool:
-        used = {number for number, mirror, _, current in BOARDS if mirror == MIRROR and current}
         return any(
-            one["board"] in used and one["state"] in _LIVE
+            one["board"] == self.board_of(case.path) and one["state"] in _LIVE
             and (one["path"], one["digest"]) == (case.path, case.digest)
             for one in _distinct(self._made.transfers)
         )  # fmt: skip
@@ -233,7 +221,7 @@ def gathered_files(connection: Connection, naive: Naive) -> dict[bytes, FileCase
     """Gather cases as a pass does, in batches of two."""
     told: dict[bytes, FileCase] = {}
     after = b""
-    while batch := cases.open_files(connection, MIRROR, 2, after):
+    while batch := cases.open_files(connection, MIRROR, LAYOUT, 2, after):
         after = batch[-1][0]
         assert [path for path, _ in batch] == sorted(path for path, _ in batch)
         for file in batch:
@@ -252,8 +240,8 @@ def check_files(connection: Connection, naive: Naive) -> None:
         needed = decide_file(KEY, case).action is not None
         assert (path in told) or not needed or naive.carried(case)
         assert not (path in told and naive.carried(case))
-    asked = [b"a.png", b"nowhere.png", b"s/a.png"]
-    among = {path for path, _ in cases.open_among(connection, MIRROR, asked)}
+    asked = [b"a.png", b"nowhere.png", b"s/a.png", b"out/s.png"]
+    among = {path for path, _ in cases.open_among(connection, MIRROR, LAYOUT, asked)}
     assert among == told.keys() & set(asked)
 
 

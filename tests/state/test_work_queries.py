@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.model import Action, ActionKind, LinkState, TransferState
+from boardsync.plan.layout import Layout
 from boardsync.state import links, observations, places, runs, summary, transfers
 from boardsync.state.records import Tally, TransferRecord
 from state.state_kit import KEY, A, B, Small, small
@@ -237,7 +238,7 @@ class TestRuns:
 
 class TestTally:
     def tally(self, here: Small) -> Tally:
-        told: Tally = here.ask(summary.tally, here.mirror)
+        told: Tally = here.ask(summary.tally, here.mirror, Layout())
         return told
 
     @pytest.fixture
@@ -293,4 +294,4 @@ class TestTally:
 
     def test_other_mirrors_do_not_count(self, agreed: Small) -> None:
         other = agreed.do(places.mirror_id, "other")
-        assert agreed.ask(summary.tally, other) == Tally()
+        assert agreed.ask(summary.tally, other, Layout()) == Tally()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date, datetime, time
 from pathlib import PurePosixPath
@@ -21,6 +22,7 @@ from boardsync.config.base import (
 )
 from boardsync.config.quantities import Duration, Interval, Size, Words
 from boardsync.model import Category, Direction
+from boardsync.plan.layout import Layout
 
 
 def _pattern(value: str) -> str:
@@ -205,6 +207,12 @@ class MirrorSettings(Section):
     max_bytes: Size = Field(
         default=512 * 1024**2, description="Larger files are refused before they are read."
     )
+
+    @property
+    def layout(self) -> Layout:
+        """Which board a path belongs to, and where pulled files go."""
+        into = os.fsencode(self.pull.into) if self.direction.pulls else None
+        return Layout(by_subfolder=self.boards is not None, pull_into=into)
 
     @model_validator(mode="after")
     def _one_kind_of_target(self) -> Self:

@@ -22,7 +22,6 @@ from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
 from boardsync.engine.worker import Worker
-from boardsync.plan.layout import Layout
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
@@ -143,17 +142,18 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     if places.note_limits(c, number, limits):
         observations.forgive_all(c, number)
         transfers.forget_refusals(c, number, None, None)
+    if settings.boards is None:
+        places.retire_subfolders(c, number)
     return number
 
 
 async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
     number = await built.state.write(partial(_enter, settings))
-    into = os.fsencode(settings.pull.into) if settings.direction.pulls else None
     return Mirror(
         settings=settings,
         number=number,
         root=os.fsencode(settings.folder),
-        layout=Layout(by_subfolder=settings.boards is not None, pull_into=into),
+        layout=settings.layout,
         server=built.servers[settings.server],
         gate=built.gates[settings.server],
         state=built.state,

@@ -56,7 +56,7 @@ def _file_actions(
     mirror: Mirror, boards: Boards, plan: Plan, paths: Sequence[bytes] | None
 ) -> Iterator[tuple[int, Action]]:
     with mirror.state.read() as connection:
-        for batch in _open_batches(connection, mirror.number, paths):
+        for batch in _open_batches(connection, mirror, paths):
             for subfolder, files in _by_subfolder(mirror.layout, batch).items():
                 board = boards.get(subfolder)
                 if board is None:
@@ -74,14 +74,15 @@ def _file_actions(
 
 
 def _open_batches(
-    connection: Connection, mirror: int, paths: Sequence[bytes] | None
+    connection: Connection, mirror: Mirror, paths: Sequence[bytes] | None
 ) -> Iterator[OpenFiles]:
+    number, layout = mirror.number, mirror.layout
     if paths is not None:
         for start in range(0, len(paths), CHUNK):
-            yield cases.open_among(connection, mirror, paths[start : start + CHUNK])
+            yield cases.open_among(connection, number, layout, paths[start : start + CHUNK])
         return
     after = b""
-    while batch := cases.open_files(connection, mirror, CHUNK, after):
+    while batch := cases.open_files(connection, number, layout, CHUNK, after):
         after = batch[-1][0]
         yield batch
 

@@ -83,7 +83,7 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
     mirror = worker.mirror
     with mirror.state.read() as connection:
         after = runs.totals(connection, mirror.number)
-        tally = summary.tally(connection, mirror.number)
+        tally = summary.tally(connection, mirror.number, mirror.layout)
         failing = transfers.failing(connection, mirror.number, EXAMPLES)
     did = {name: after[name] - before[name] for name in after}
     troubles = (worker.last or done).troubles

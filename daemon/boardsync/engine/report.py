@@ -59,7 +59,7 @@ def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str
     told = _never_run(settings)
     if number is None:
         return told
-    tally = summary.tally(connection, number)
+    tally = summary.tally(connection, number, settings.layout)
     trouble = places.trouble(connection, number)
     told |= asdict(tally)
     told["boards"] = [

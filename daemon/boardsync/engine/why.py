@@ -16,7 +16,6 @@ from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
-from boardsync.plan.layout import Layout
 from boardsync.state import links, observations, places, transfers
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
@@ -130,8 +129,7 @@ def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:
     """Say what the settings make of a file that nothing else is known of."""
     if not mirror.direction.pushes:
         return "not sent: this mirror only pulls"
-    into = os.fsencode(mirror.pull.into) if mirror.direction.pulls else None
-    if Layout(by_subfolder=mirror.boards is not None, pull_into=into).is_pulled_area(path):
+    if mirror.layout.is_pulled_area(path):
         return "not sent: it lies where pulled pictures go"
     return "not sent yet: the next pass decides"
 

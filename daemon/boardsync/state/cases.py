@@ -1,7 +1,8 @@
 """Queries that gather the cases for the planner.
 
 They leave out only subjects for which `plan.cases` has nothing to do, or that a transfer
-carries; a test proves that. What happened on a board that is not used any more settles nothing.
+carries; a test proves that. What happened on a board where a file does not belong any more
+settles nothing.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ from sqlalchemy import Connection, Row, bindparam, text
 
 from boardsync.model import LinkState
 from boardsync.plan.cases import FileCase, ItemCase, KnownLink, OwnItem
+from boardsync.plan.layout import Layout
 from boardsync.plan.tokens import token_for
+from boardsync.state.homes import home_of, home_values
 from boardsync.state.observations import parse_mark
 from boardsync.state.schema import decode_name, item
 
 _NAME = item.c.item_id.type
 _LIVE = "t.state NOT IN ('done', 'refused', 'dropped')"
-_USED = "(SELECT b.id FROM board b WHERE b.mirror = :mirror AND b.current)"
 
 _OPEN = f"""
     SELECT f.path, f.digest FROM file f
@@ -28,10 +30,11 @@ _OPEN = f"""
       AND f.refusal IS NULL
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.mirror = f.mirror AND l.path = f.path
                       AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone')
-                      AND l.board IN {_USED})
+                      AND l.board = {home_of("f.path")})
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = f.mirror AND t.path = f.path
-                      AND t.digest = f.digest AND t.board IN {_USED} AND {_LIVE})
-"""  # noqa: S608
+                      AND t.digest = f.digest AND t.board = {home_of("f.path")}
+                      AND {_LIVE})
+"""
 _OPEN_FILES = text(_OPEN + " AND f.path > :after ORDER BY f.path LIMIT :limit")
 _OPEN_AMONG = text(_OPEN + " AND f.path IN :paths ORDER BY f.path").bindparams(
     bindparam("paths", expanding=True)
@@ -75,18 +78,18 @@ _OWN_ITEMS = text(
 
 
 def open_files(
-    connection: Connection, mirror: int, limit: int, after: bytes = b""
+    connection: Connection, mirror: int, layout: Layout, limit: int, after: bytes = b""
 ) -> list[tuple[bytes, str]]:
     """Return hashed files that no link settles and no transfer carries: path and digest."""
-    values = {"mirror": mirror, "after": after, "limit": limit}
+    values = home_values(mirror, layout) | {"after": after, "limit": limit}
     return [(row[0], row[1].hex()) for row in connection.execute(_OPEN_FILES, values)]
 
 
 def open_among(
-    connection: Connection, mirror: int, paths: Sequence[bytes]
+    connection: Connection, mirror: int, layout: Layout, paths: Sequence[bytes]
 ) -> list[tuple[bytes, str]]:
     """Return those of some paths that are open, as `open_files` does."""
-    values = {"mirror": mirror, "paths": list(paths)}
+    values = home_values(mirror, layout) | {"paths": list(paths)}
     return [(row[0], row[1].hex()) for row in connection.execute(_OPEN_AMONG, values)]
 
 

@@ -108,6 +108,15 @@ def board_by_id(connection: Connection, board_id: int) -> BoardRecord:
     return to_record(BoardRecord, row)
 
 
+def retire_subfolders(connection: Connection, number: int) -> None:
+    """Stop using the boards of subfolders: one board is for the whole folder now."""
+    connection.execute(
+        update(board)
+        .where(board.c.mirror == number, board.c.subfolder != b"", board.c.current)
+        .values(current=False)
+    )
+
+
 def bind_board(
     connection: Connection,
     number: int,

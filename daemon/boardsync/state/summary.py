@@ -6,6 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from boardsync.plan.layout import Layout
+from boardsync.state.homes import home_of, home_values
 from boardsync.state.records import Tally
 
 _COUNTS = {
@@ -19,17 +21,18 @@ _COUNTS = {
         SELECT count(*) FROM item i JOIN board b ON b.id = i.board
         WHERE b.mirror = :mirror AND b.current AND i.read = 0""",
     # Synced means seen on both sides: the file as it is now, and the item in the last listing
-    # of a board that is used and there.
-    "synced": """
+    # of the board where the file belongs.
+    "synced": f"""
         SELECT count(*) FROM link l
-        JOIN board b ON b.id = l.board AND b.current AND b.missing_since_ms IS NULL
+        JOIN board b ON b.id = l.board AND b.missing_since_ms IS NULL
         JOIN file f ON f.mirror = l.mirror AND f.path = l.path AND f.digest = l.digest
         JOIN item i ON i.board = l.board AND i.item_id = l.item_id AND i.version = l.version
-        WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL""",
+        WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL
+        AND l.board = {home_of("l.path")}""",
     # Linked pictures whose other side was not there when it was last looked at.
-    "apart": """
+    "apart": f"""
         SELECT count(*) FROM link l WHERE l.mirror = :mirror AND l.state = 'agreed'
-        AND l.board IN (SELECT b.id FROM board b WHERE b.mirror = :mirror AND b.current)
+        AND l.board = {home_of("l.path")}
         AND (EXISTS (SELECT 1 FROM file f WHERE f.mirror = l.mirror AND f.path = l.path)
              <> EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id
                         AND i.version = l.version))""",
@@ -48,10 +51,16 @@ _COUNTS = {
 }
 
 
-def tally(connection: Connection, mirror: int) -> Tally:
+def tally(connection: Connection, mirror: int, layout: Layout) -> Tally:
     """Count a mirror's files, items and transfers."""
+    values = home_values(mirror, layout)
     counts: dict[str, Any] = {
-        name: connection.execute(text(query), {"mirror": mirror}).scalar()
+        name: connection.execute(text(query), _taken(query, values)).scalar()
         for name, query in _COUNTS.items()
     }
     return Tally(**counts)
+
+
+def _taken(query: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a query takes."""
+    return {name: value for name, value in values.items() if f":{name}" in query}
