@@ -83,6 +83,17 @@ class TestLive:
         assert newest["uploaded"] == 1
         assert place.pid() == daemon.process.pid
 
+    def test_what_stands_refused_is_counted_by_each_once_and_fails_none(
+        self, running: tuple[Place, Daemon]
+    ) -> None:
+        place, _ = running
+        place.picture("torn.png", content=picture(105)[:-20])
+        for _ in range(2):
+            [told] = place.json("once")["mirrors"]
+            assert (told["refused"], told["good"]) == (1, True)
+        (place.folder / "torn.png").unlink()
+        assert place.json("once")["mirrors"][0]["refused"] == 0
+
     def test_why_history_and_again_work_beside_it(self, running: tuple[Place, Daemon]) -> None:
         place, _ = running
         [why] = [one for one in place.json("why", "first.png") if "path" in one]

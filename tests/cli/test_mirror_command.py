@@ -58,18 +58,35 @@ def test_a_folder_and_a_directory_can_be_named_and_pictures_go_both_ways(home: P
     assert tree(home / "mine") == {"a.png": picture(1), "outputs/output.png": picture(2)}
 
 
-def test_names_that_are_no_text_get_a_readable_board_and_a_refusal_is_exit_code_1(
-    home: Path,
-) -> None:
+def test_names_that_are_no_text_get_a_readable_board(home: Path) -> None:
     name = os.fsdecode(b"latin\xe9")
     put(home / name, "a.png", picture(1))
-    put(home / name, b"torn\n\x1b\xff.png", picture(2)[:-20])
     result = call("mirror", name, "boards", "--once")
-    assert result.exit_code == 1
-    assert all(letter.isprintable() or letter == "\n" for letter in result.output)
+    assert result.exit_code == 0
     [board] = [path for path in (home / "boards").iterdir() if not path.name.startswith(".")]
     assert board.name.isprintable()
     assert tree(board) == {"a.png": picture(1)}
+
+
+def test_what_cannot_be_sent_is_told_with_the_reason_every_time_and_fails_no_pass(
+    home: Path,
+) -> None:
+    put(home / "mine", "a.png", picture(1))
+    put(home / "mine", b"torn\n\x1b\xff.png", picture(2)[:-20])
+    for _ in range(2):
+        result = call("mirror", "mine", "boards", "--once")
+        assert result.exit_code == 0
+        assert "; 1 in step, 1 refused.\n" in result.stdout
+        assert "\nRefused: torn\\n\\x1b\\xff.png: " in result.stdout
+        assert all(letter.isprintable() or letter == "\n" for letter in result.output)
+    assert tree(home / "boards" / "mine") == {"a.png": picture(1)}
+
+
+def test_a_server_that_is_away_is_exit_code_75(home: Path) -> None:
+    (home / "mine").mkdir()
+    result = call("mirror", "mine", "http://127.0.0.1:9", "--once")
+    assert result.exit_code == 75
+    assert "Waiting: " in result.stdout
 
 
 def test_a_missing_folder_is_made_empty(home: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import Result
 
 from boardsync.state.lock import StateLock
 from cli.command_kit import call
@@ -17,6 +18,12 @@ from cli.place_kit import Place, everything, picture, put
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
     return Place(tmp_path)
+
+
+def summary(result: Result) -> dict[str, str]:
+    """Return the only line of a summary by its headings."""
+    headings, line = result.stdout.splitlines()
+    return dict(zip(headings.split(), line.split(), strict=True))
 
 
 class TestPlan:
@@ -135,11 +142,10 @@ class TestOnce:
     def test_the_summary_is_for_people(self, place: Place) -> None:
         place.picture("a.png")
         result = place("once")
-        headings, line = result.stdout.splitlines()
-        assert headings.split() == [
-            "mirror", "uploaded", "downloaded", "linked", "refused", "left", "synced",
-        ]  # fmt: skip
-        assert line.split() == ["m", "1", "0", "0", "0", "0", "1"]
+        assert summary(result) == {
+            "mirror": "m", "uploaded": "1", "downloaded": "0", "linked": "0", "refused": "0",
+            "left": "0", "synced": "1",
+        }  # fmt: skip
 
 
 class TestExitCodes:
@@ -147,13 +153,35 @@ class TestExitCodes:
         place.picture("a.png")
         assert place("once").exit_code == 0
 
-    def test_1_when_a_picture_was_refused_and_the_others_went(self, place: Place) -> None:
+    def test_0_when_all_that_is_left_stands_refused_and_it_is_told_every_time(
+        self, place: Place
+    ) -> None:
         place.picture("a.png", seed=1)
         place.picture("torn\n\x1b[31m.png", content=picture(2)[:-20])
-        result = place("once")
-        assert result.exit_code == 1
-        assert "`boardsync status` tells what was refused" in result.stderr
+        for _ in range(3):
+            result = place("once")
+            assert result.exit_code == 0
+            assert "m: 1 picture refused; `boardsync status` tells why\n" in result.stderr
+            assert summary(result)["refused"] == "1"
+            [told] = place.json("once")["mirrors"]
+            assert (told["refused"], told["synced"], told["good"]) == (1, 1, True)
         assert list(place.on_board()) == ["a.png"]
+
+    def test_0_and_nothing_to_tell_when_what_was_refused_is_gone(self, place: Place) -> None:
+        place.picture("torn.png", content=picture(2)[:-20])
+        place.json("once")
+        (place.folder / "torn.png").unlink()
+        result = place("once")
+        assert (result.exit_code, result.stderr) == (0, "")
+        assert summary(result)["refused"] == "0"
+
+    def test_1_while_a_file_is_still_changing_first_and_later(self, place: Place) -> None:
+        place.configure(quiet="1 h")
+        place.picture("a.png")
+        for _ in range(2):
+            result = place("once")
+            assert result.exit_code == 1
+            assert "m: 1 file still changing\n" in result.stderr
 
     def test_2_for_a_wrong_command_line(self, place: Place) -> None:
         result = place("once", "--no-such-option")

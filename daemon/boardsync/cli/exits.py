@@ -19,7 +19,7 @@ TRY_LATER = 75
 SETTINGS = 78
 
 MEANINGS = {
-    OK: "everything asked for was done",
+    OK: "everything asked for was done; pictures that a mirror refuses are told, and leave it at 0",
     FAILED: "something failed; the message says what",
     USAGE: "the command line is wrong",
     TRY_LATER: "not possible now (server or folder away, state in use): try again later",

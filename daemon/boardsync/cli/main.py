@@ -15,7 +15,7 @@ from boardsync.cli.access import Context, Wiring
 from boardsync.cli.exits import MEANINGS
 
 COMMANDS = {
-    "init": ("boardsync.cli.setup", "init"),
+    "init": ("boardsync.cli.init", "init"),
     "check": ("boardsync.cli.setup", "check"),
     "run": ("boardsync.cli.running", "run"),
     "once": ("boardsync.cli.running", "once"),

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from boardsync.cli import exits
+from boardsync.cli import exits, passes
 from boardsync.cli.access import Context, pass_context
 from boardsync.cli.output import printable
 from boardsync.cli.progress import following
 from boardsync.config.model import Settings
 from boardsync.config.places import default_state
 from boardsync.config.values import from_values
+from boardsync.engine import report
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.once import once
 from boardsync.engine.service import Service, opened, stop_on_signals
@@ -123,18 +125,11 @@ async def _tell(context: Context, assembly: Assembly, target: str, *, only_once:
     click.echo(f"Mirroring {printable(settings.folder)}")
     click.echo(f"     with board {settings.board!r} of {printable(target)}")
     async with following(assembly):
-        result = (await once(assembly))[0]
-    click.echo(
-        f"Uploaded {result.uploaded}, downloaded {result.downloaded}, already there"
-        f" {max(0, result.synced - result.uploaded - result.downloaded)};"
-        f" {result.synced} in step."
-    )
-    if result.trouble:
-        click.echo(f"Waiting: {printable(result.trouble)}")
-    for error in result.errors:
-        click.echo(f"Waiting: {printable(error)}")
+        results = [one.as_dict() for one in await once(assembly)]
+    status = report.status(assembly.settings, assembly.state)
+    _print_first_pass(results[0], status["mirrors"][0]["refusals"])
     if only_once:
-        return exits.OK if result.good else exits.FAILED
+        return passes.exit_code(results)
     into = printable(settings.folder / settings.pull.into)
     click.echo(
         "\nWatching. A picture dropped into the folder appears on the board;"
@@ -144,3 +139,16 @@ async def _tell(context: Context, assembly: Assembly, target: str, *, only_once:
     context.configure_logging(assembly.settings, level="info")
     await asyncio.Event().wait()
     return exits.OK
+
+
+def _print_first_pass(result: Mapping[str, Any], refusals: Sequence[Mapping[str, Any]]) -> None:
+    there = max(0, result["synced"] - result["uploaded"] - result["downloaded"])
+    refused = f", {result['refused']} refused" if result["refused"] else ""
+    click.echo(
+        f"Uploaded {result['uploaded']}, downloaded {result['downloaded']}, already there {there};"
+        f" {result['synced']} in step{refused}."
+    )
+    for words in filter(None, (result["trouble"], *result["errors"])):
+        click.echo(f"Waiting: {printable(words)}")
+    for one in refusals:
+        click.echo(f"Refused: {printable(one['path'])}: {printable(one['reason'])}")

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from boardsync.cli import exits
+from boardsync.cli import exits, passes
 from boardsync.cli.access import Context, Wiring, daemon_request, pass_context
 from boardsync.cli.output import print_json, print_table, printable
 from boardsync.cli.progress import following
@@ -57,7 +57,8 @@ async def _run(settings: Settings, wiring: Wiring) -> None:
 def once(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
     """Reconcile all MIRRORS, or the named ones, once; wait for the result.
 
-    Beside a running daemon, the daemon does it. Exit code 1: something failed.
+    Beside a running daemon, the daemon does it. Exit code 1: something failed, or is left to
+    do. Pictures that stand refused are counted and told every time, and leave it at 0.
     """
     settings = context.settings()
     results = daemon_request(settings, "POST", "/once", {"mirrors": list(mirrors)}, timeout=None)
@@ -67,8 +68,8 @@ def once(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
     if as_json:
         print_json({"mirrors": results})
     else:
-        print_summary(results)
-    sys.exit(_exit_code(results))
+        passes.print_summary(results)
+    sys.exit(passes.exit_code(results))
 
 
 async def _once(settings: Settings, names: Sequence[str]) -> list[MirrorResult]:
@@ -84,29 +85,6 @@ async def _once(settings: Settings, names: Sequence[str]) -> list[MirrorResult]:
 
 def _cancel(task: asyncio.Future[Any]) -> None:
     task.cancel()
-
-
-def print_summary(results: Sequence[dict[str, Any]]) -> None:
-    """Print what a pass did, mirror by mirror, and what is left to say."""
-    headings = ("mirror", "uploaded", "downloaded", "linked", "refused", "left", "synced")
-    print_table(headings, [[one[key] for key in headings] for one in results])
-    for one in results:
-        if one["trouble"]:
-            click.echo(f"{one['mirror']}: {printable(one['trouble'])}", err=True)
-        for error in one["errors"]:
-            click.echo(f"{one['mirror']}: {printable(error)}", err=True)
-        if one["settling"]:
-            click.echo(f"{one['mirror']}: {one['settling']} files are still changing", err=True)
-        if one["refused"]:
-            click.echo(f"{one['mirror']}: `boardsync status` tells what was refused", err=True)
-
-
-def _exit_code(results: Sequence[dict[str, Any]]) -> int:
-    if all(one["good"] for one in results):
-        return exits.OK
-    if any(one["unreachable"] for one in results):
-        return exits.TRY_LATER
-    return exits.FAILED
 
 
 @click.command()

@@ -11,12 +11,32 @@ from typing import Final, Self
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
+
+
+class RateColumn(ProgressColumn):
+    """Steps per second of late, with which the time left is reckoned; empty while unknown."""
+
+    def render(self, task: Task) -> Text:
+        """Return the rate as it is shown."""
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.1f}/s")
+
 
 COLUMNS: Final = (
     TextColumn("{task.description}"),
     BarColumn(),
     MofNCompleteColumn(),
+    RateColumn(),
     TimeRemainingColumn(),
 )
 

@@ -19,11 +19,9 @@ from boardsync.config.model import (
     ServerSettings,
     Settings,
 )
+from boardsync.config.places import LONGEST_SOCKET
 from boardsync.config.problems import Problem, meant
 from boardsync.errors import SettingsError
-
-_LONGEST_SOCKET = 107
-"""Bytes of a Unix socket's address, without the zero at its end (unix(7))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +161,10 @@ def _missing_certificates(servers: Mapping[str, ServerSettings]) -> Iterator[Pro
 
 
 def _too_long_socket(socket: Path | None) -> Iterator[Problem]:
-    if socket is not None and len(os.fsencode(socket)) > _LONGEST_SOCKET:
+    if socket is not None and len(os.fsencode(socket)) > LONGEST_SOCKET:
         text = (
             f"{socket} is too long for the address of a socket; "
-            f"expected at most {_LONGEST_SOCKET} bytes"
+            f"expected at most {LONGEST_SOCKET} bytes"
         )
         yield Problem(("socket",), text)
 

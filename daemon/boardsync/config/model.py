@@ -133,8 +133,8 @@ class Settings(Section):
         default_factory=_socket,
         description="Where the daemon listens for the command line. null: it does not listen.",
         json_schema_extra={
-            "default_in_words": "`boardsync.sock` in `$RUNTIME_DIRECTORY`, otherwise beside the "
-            "state"
+            "default_in_words": "`boardsync.sock` (`boardsync-NAME.sock` for a state called "
+            "otherwise) in `$RUNTIME_DIRECTORY`, otherwise beside the state"
         },
     )
     log: Annotated[LogSettings, EMPTY_SECTION] = Field(

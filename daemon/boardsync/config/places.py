@@ -6,29 +6,47 @@ base directories. A relative XDG directory is ignored, as its specification dema
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 SYSTEM_SETTINGS = Path("/etc/boardsync/config.yaml")
+STATE_NAME = "state.db"
+LONGEST_SOCKET = 107
+"""Bytes of a Unix socket's address, without the zero at its end (unix(7))."""
 
 
 def default_state(environ: Mapping[str, str]) -> Path:
     """Return where the state file lies by default."""
     service = _service_directory(environ, "STATE_DIRECTORY")
-    if service is not None:
-        return service / "state.db"
-    return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "boardsync" / "state.db"
+    return (service or _user_state(environ)) / STATE_NAME
 
 
 def default_socket(state: Path, environ: Mapping[str, str]) -> Path:
-    """Return where the daemon listens for its command line by default."""
+    """Return where the daemon listens for its command line by default: one place for each state.
+
+    Beside the state, or in the service's runtime directory, and named after the state unless
+    that has its default name. Where this is too long for a socket, a digest of it is the name
+    in a directory that the daemon and its command line find alike: not $XDG_RUNTIME_DIR, which
+    is set in a login session and not in cron.
+    """
     runtime = _service_directory(environ, "RUNTIME_DIRECTORY")
-    return (runtime or state.parent) / "boardsync.sock"
+    name = "boardsync" if state.name == STATE_NAME else f"boardsync-{state.name}"
+    path = (runtime or state.parent) / f"{name}.sock"
+    if len(os.fsencode(path)) <= LONGEST_SOCKET:
+        return path
+    digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
+    return (runtime or _user_state(environ)) / f"{digest}.sock"
 
 
 def user_settings(environ: Mapping[str, str]) -> Path:
     """Return where a person's own settings file lies."""
     return _xdg(environ, "XDG_CONFIG_HOME", ".config") / "boardsync" / "config.yaml"
+
+
+def _user_state(environ: Mapping[str, str]) -> Path:
+    return _xdg(environ, "XDG_STATE_HOME", ".local/state") / "boardsync"
 
 
 def _service_directory(environ: Mapping[str, str], name: str) -> Path | None:

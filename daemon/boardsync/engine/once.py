@@ -23,7 +23,9 @@ EXAMPLES = 5
 class MirrorResult:
     """What a pass did for one mirror.
 
-    left: transfers that are still waiting. unreachable: the server or the folder is away.
+    left: transfers that are still waiting. refused: pictures that stand refused, since whenever;
+    they are told after every pass and leave it good, or one broken file would fail an unattended
+    job for ever. unreachable: the server or the folder is away.
     """
 
     mirror: str
@@ -41,7 +43,7 @@ class MirrorResult:
 
     @property
     def good(self) -> bool:
-        return not (self.trouble or self.left or self.refused or self.failed or self.settling)
+        return not (self.trouble or self.left or self.failed or self.settling)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"good": self.good}
@@ -92,7 +94,7 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         uploaded=did["uploaded"],
         downloaded=did["downloaded"],
         linked=did["linked"],
-        refused=did["refused"],
+        refused=tally.refused,
         failed=tally.failing,
         left=tally.waiting,
         settling=tally.settling,

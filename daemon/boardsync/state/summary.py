@@ -13,7 +13,11 @@ from boardsync.state.records import Tally
 _COUNTS = {
     "files": "SELECT count(*) FROM file WHERE mirror = :mirror",
     "settling": "SELECT count(*) FROM file WHERE mirror = :mirror AND hashed_ns IS NULL",
-    "refused": "SELECT count(*) FROM file WHERE mirror = :mirror AND refusal IS NOT NULL",
+    # A refused upload is told by its file, a refused download only by its transfer.
+    "refused": """
+        SELECT (SELECT count(*) FROM file WHERE mirror = :mirror AND refusal IS NOT NULL)
+             + (SELECT count(*) FROM transfer WHERE mirror = :mirror AND state = 'refused'
+                AND kind = 'download')""",
     "items": """
         SELECT count(*) FROM item i JOIN board b ON b.id = i.board
         WHERE b.mirror = :mirror AND b.current""",
