@@ -59,6 +59,16 @@ class ActionKind(StrEnum):
     """Only ever shown: a run makes the board while it observes, before it decides."""
     RELINK = "relink"
     """An earlier version came back: its old link agrees again, the newer one is superseded."""
+    FOLLOW = "follow"
+    """The file was renamed: its link goes along, and its item's name where that is kept."""
+    MOVE_ITEM = "move-item"
+    """The file was moved to another board's folder: the item goes there, too."""
+    MOVE_FILE = "move-file"
+    """The item was moved to another board of this mirror: the file goes there, too."""
+    SET_ASIDE = "set-aside"
+    """Both sides changed: the file gets a conflict name, so that both are kept."""
+    TRASH_ITEM = "trash-item"
+    TRASH_FILE = "trash-file"
 
 
 class TransferState(StrEnum):
@@ -263,6 +273,7 @@ class Action:
     """One planned step, with the reason for it in words.
 
     path is None for an item that has no file yet, item_id None for a file that has no item.
+    link: our number of the link that is acted on. target: the path that a file has now.
     """
 
     kind: ActionKind
@@ -275,6 +286,8 @@ class Action:
     version: str = ""
     token: str | None = None
     subfolder: bytes = b""
+    link: int | None = None
+    target: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,164 @@
+"""The table of links: what is done when one side of a picture is not as it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boardsync.model import ActionKind, LinkState
+from boardsync.plan.links import (
+    Consent,
+    FileSide,
+    ItemSide,
+    LinkCase,
+    LinkVerdict,
+    Policy,
+    WhenBothChanged,
+    WhenChanged,
+    WhenDeleted,
+    decide_link,
+)
+
+WRITES_FOLDER = {
+    ActionKind.DOWNLOAD, ActionKind.MOVE_FILE, ActionKind.SET_ASIDE, ActionKind.TRASH_FILE,
+}  # fmt: skip
+WRITES_SERVER = {
+    ActionKind.UPLOAD, ActionKind.MOVE_ITEM, ActionKind.TRASH_ITEM,
+}  # fmt: skip
+REMOVES = {ActionKind.TRASH_ITEM, ActionKind.TRASH_FILE}
+A, B = "a" * 64, "b" * 64
+CASE = LinkCase(
+    number=1, path=b"a.png", digest=A, board=1, item_id="i", version="1",
+    file=FileSide.SAME, item=ItemSide.SAME,
+)  # fmt: skip
+TRASH_BOTH = Policy(file_deleted=WhenDeleted.TRASH, item_deleted=WhenDeleted.TRASH)
+
+policies = st.builds(
+    Policy,
+    pushes=st.booleans(), pulls=st.booleans(), file_deleted=st.sampled_from(WhenDeleted),
+    item_deleted=st.sampled_from(WhenDeleted), content_changed=st.sampled_from(WhenChanged),
+    both_changed=st.sampled_from(WhenBothChanged),
+).filter(lambda policy: policy.pushes or policy.pulls)  # fmt: skip
+cases = st.builds(
+    LinkCase,
+    number=st.just(1), path=st.just(b"a.png"), digest=st.just(A), board=st.just(1),
+    item_id=st.just("i"), version=st.just("1"), file=st.sampled_from(FileSide),
+    item=st.sampled_from(ItemSide), file_digest=st.sampled_from([A, B, None]),
+    item_version=st.sampled_from(["1", "2"]), renamed_to=st.sampled_from([None, b"b.png"]),
+    home=st.sampled_from([None, 1, 2]), item_board=st.sampled_from([None, 2]),
+    twin=st.sampled_from([None, ("j", "1")]), shared=st.booleans(), pulled=st.booleans(),
+    foreign=st.booleans(), settled=st.booleans(), consent=st.none() | st.sampled_from(Consent),
+)  # fmt: skip
+
+
+def decide(case: LinkCase, policy: Policy = TRASH_BOTH) -> LinkVerdict:
+    return decide_link("m", case, policy)
+
+
+def kind(verdict: LinkVerdict) -> ActionKind | None:
+    return verdict.action.kind if verdict.action else None
+
+
+@given(cases, policies)
+def test_what_is_not_certain_is_left_alone(case: LinkCase, policy: Policy) -> None:
+    verdict = decide(case, policy)
+    assert verdict.reason
+    if FileSide.UNSURE is case.file or ItemSide.UNSURE is case.item:
+        assert (verdict.action, verdict.parted) == (None, None)
+
+
+@given(cases, policies)
+def test_a_one_way_mirror_never_writes_to_its_source(case: LinkCase, policy: Policy) -> None:
+    chosen = kind(decide(case, policy))
+    assert policy.pulls or chosen not in WRITES_FOLDER
+    assert policy.pushes or chosen not in WRITES_SERVER
+
+
+@given(cases, policies)
+def test_a_picture_is_only_removed_when_its_other_side_is_gone_and_the_settings_say_so(
+    case: LinkCase, policy: Policy
+) -> None:
+    chosen = kind(decide(case, policy))
+    if chosen is ActionKind.TRASH_ITEM:
+        assert (case.file, case.item) == (FileSide.ABSENT, ItemSide.SAME)
+        assert policy.file_deleted is WhenDeleted.TRASH
+        assert case.renamed_to is None
+        assert case.settled
+        assert case.consent in (None, Consent.APPROVED)
+        assert not case.shared
+        assert not case.foreign
+    if chosen is ActionKind.TRASH_FILE:
+        assert case.file is FileSide.SAME
+        assert case.item in (ItemSide.ABSENT, ItemSide.ELSEWHERE)
+        assert policy.item_deleted is WhenDeleted.TRASH
+        assert case.twin is None
+        assert case.settled
+        assert case.consent is not Consent.DISMISSED
+
+
+@given(cases, policies)
+def test_parting_and_acting_exclude_each_other(case: LinkCase, policy: Policy) -> None:
+    verdict = decide(case, policy)
+    assert verdict.action is None or verdict.parted is None
+    if verdict.parted is LinkState.FILE_GONE:
+        assert case.file is FileSide.ABSENT
+    if verdict.parted is LinkState.ITEM_GONE:
+        assert case.item in (ItemSide.ABSENT, ItemSide.ELSEWHERE)
+
+
+@given(cases)
+def test_by_default_nothing_is_ever_removed(case: LinkCase) -> None:
+    assert kind(decide(case, Policy())) not in REMOVES
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, None),
+        ({"file": FileSide.ABSENT}, ActionKind.TRASH_ITEM),
+        ({"file": FileSide.ABSENT, "renamed_to": b"b.png"}, ActionKind.FOLLOW),
+        (
+            {"file": FileSide.ABSENT, "renamed_to": b"s/b.png", "home": 2},
+            ActionKind.MOVE_ITEM,
+        ),
+        ({"file": FileSide.ABSENT, "item": ItemSide.CHANGED}, ActionKind.DOWNLOAD),
+        ({"item": ItemSide.ABSENT}, ActionKind.TRASH_FILE),
+        ({"item": ItemSide.ABSENT, "twin": ("j", "1")}, ActionKind.LINK),
+        ({"item": ItemSide.ELSEWHERE, "item_board": 2}, ActionKind.MOVE_FILE),
+        ({"item": ItemSide.CHANGED}, ActionKind.DOWNLOAD),
+        ({"item": ItemSide.CHANGED, "file": FileSide.CHANGED}, ActionKind.SET_ASIDE),
+        ({"item": ItemSide.ABSENT, "file": FileSide.CHANGED}, None),
+    ],
+)
+def test_each_case_has_its_step(changes: dict[str, object], expected: ActionKind | None) -> None:
+    assert kind(decide(replace(CASE, **changes))) is expected  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("wins", "expected"),
+    [
+        (WhenBothChanged.BOTH, ActionKind.SET_ASIDE),
+        (WhenBothChanged.SERVER, ActionKind.DOWNLOAD),
+        (WhenBothChanged.LOCAL, None),
+    ],
+)
+def test_a_conflict_ends_as_the_settings_say(
+    wins: WhenBothChanged, expected: ActionKind | None
+) -> None:
+    case = replace(CASE, file=FileSide.CHANGED, file_digest=B, item=ItemSide.CHANGED)
+    verdict = decide(case, Policy(both_changed=wins))
+    assert kind(verdict) is expected
+    assert verdict.action is None or verdict.action.digest == B
+
+
+def test_two_files_of_one_item_part_one_by_one_without_a_removal() -> None:
+    verdict = decide(replace(CASE, file=FileSide.ABSENT, shared=True))
+    assert (verdict.action, verdict.parted) == (None, LinkState.FILE_GONE)
+
+
+def test_what_is_gone_on_both_sides_is_parted() -> None:
+    verdict = decide(replace(CASE, file=FileSide.ABSENT, item=ItemSide.ABSENT))
+    assert (verdict.action, verdict.parted) == (None, LinkState.FILE_GONE)
