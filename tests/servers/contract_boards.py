@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from boardsync.errors import (
-    BoardMissing,
-)
+from boardsync.errors import BoardMissing, ServerRefused
 from boardsync.model import Board
 from boardsync.servers.port import Server
 from servers.contract_kit import MANY, SIZE, Contract, Kind, picture
@@ -129,6 +127,25 @@ class LookingContract(Contract):
         item_id = await kind.put(board.board_id, "other.png", picture())
         items = await kind.server.items(board.board_id, [kind.missing_item, item_id])
         assert [item.item_id for item in items] == [item_id]
+
+    async def test_stars_are_told_as_they_are_now(self, kind: Kind, board: Board) -> None:
+        if not kind.stars:
+            with pytest.raises(ServerRefused, match="no stars"):
+                await kind.server.starred(board.board_id)
+            return
+        if kind.star is None:
+            pytest.skip("nobody stars items here")
+        other = await kind.server.create_board("another board")
+        first, second = [await kind.put(board.board_id, f"{n}.png", picture(n)) for n in (1, 2)]
+        elsewhere = await kind.put(other.board_id, "3.png", picture(3))
+        assert await kind.server.starred(board.board_id) == set()
+        for item_id in (first, second, elsewhere):
+            await kind.star(item_id, True)
+        assert await kind.server.starred(board.board_id) == {first, second}
+        await kind.star(first, False)
+        assert await kind.server.starred(board.board_id) == {second}
+        [item] = await kind.server.items(board.board_id, [second])
+        assert item.starred
 
     async def test_any_number_of_items_can_be_asked_for(self, kind: Kind, board: Board) -> None:
         there = {await kind.put(board.board_id, f"other{n}.png", picture(n)) for n in range(1, 4)}

@@ -25,16 +25,19 @@ class Kind:
     """One kind under test.
 
     put: lays a picture on a board as another user would, and returns its id. ghost: leaves an
-    upload of ours behind whose bytes are not whole; None where the kind cannot have one.
+    upload of ours behind whose bytes are not whole; None where the kind cannot have one. star:
+    stars an item, or takes its star off, as another user would; None where nobody can.
     checks_pictures: whether an upload that is no picture is refused. searches: whether the
-    items' metadata can be searched.
+    items' metadata can be searched. stars: whether items can be starred.
     """
 
     server: Server
     put: Callable[[BoardId, str, bytes], Awaitable[str]]
     ghost: Callable[[BoardId, Upload], Awaitable[Item]] | None = None
+    star: Callable[[str, bool], Awaitable[None]] | None = None
     checks_pictures: bool = True
     searches: bool = True
+    stars: bool = True
     missing_board: str = "00000000-0000-4000-8000-000000000000"
     missing_item: str = "00000000-0000-4000-8000-000000000000.png"
 

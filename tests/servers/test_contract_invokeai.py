@@ -26,7 +26,10 @@ def invokeai_kind(server: Server, fake: FakeInvokeAI) -> Kind:
         image.content = image.content[:-20]
         return item
 
-    return Kind(server, put, ghost)
+    async def star(item_id: str, starred: bool) -> None:
+        fake.store.images[item_id].starred = starred
+
+    return Kind(server, put, ghost, star)
 
 
 @pytest.mark.parametrize("version", ["6.14.2", "6.8.1", "5.15.0"])

@@ -41,7 +41,10 @@ def memory_kind(server: MemoryServer) -> Kind:
         [item] = await server.find(upload.mark.token)
         return item
 
-    return Kind(server, put, ghost)
+    async def star(item_id: str, starred: bool) -> None:
+        server.star(item_id, starred=starred)
+
+    return Kind(server, put, ghost, star)
 
 
 class TestMemory(ServerContract):

@@ -69,6 +69,12 @@ class Server(Protocol):
         Raises ServerRefused where the kind cannot search.
         """
 
+    async def starred(self, board_id: BoardId) -> set[str]:
+        """Return the ids of a board's items that are starred now; listings do not tell.
+
+        Raises ServerRefused where the kind has no stars.
+        """
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Send a batch, at most `capabilities.batch`; one answer for each, in order.
 

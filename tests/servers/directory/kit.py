@@ -48,7 +48,7 @@ def directory_kind(root: Path) -> Kind:
         spoil(root / str(board_id) / item.item_id)
         return item
 
-    return Kind(server, put, ghost, searches=False)
+    return Kind(server, put, ghost, searches=False, stars=False)
 
 
 async def send(server: DirectoryServer, upload: Upload, board_id: str = "board") -> Item:

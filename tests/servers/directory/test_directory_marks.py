@@ -33,6 +33,21 @@ async def test_an_edited_item_loses_the_mark(
     assert await server.find(upload.mark.token) == []
 
 
+async def test_below_a_link_to_the_servers_directory_later_boards_are_found_too(
+    root: Path, tmp_path: Path
+) -> None:
+    link = tmp_path / "link"
+    link.symlink_to(root)
+    long_ago = link.lstat().st_mtime_ns - HOUR
+    os.utime(link, ns=(long_ago, long_ago), follow_symlinks=False)
+    server = DirectoryServer("nas", link)
+    for number, name in enumerate(("early", "late")):
+        await server.create_board(name)
+        upload = upload_of(picture(number))
+        await send(server, upload, name)
+        assert [item.board_id for item in await server.find(upload.mark.token)] == [name]
+
+
 async def test_an_item_that_was_edited_back_has_its_mark_again(
     server: DirectoryServer, root: Path, board: Board
 ) -> None:

@@ -133,6 +133,47 @@ async def test_an_upload_never_goes_through_a_link(
     assert list(outside.iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["taken/a.png", "taken/deep/er/a.png"])
+async def test_an_upload_below_what_is_no_directory_is_refused_in_words(
+    server: DirectoryServer, root: Path, board: Board, name: str
+) -> None:
+    taken = write(root / "board" / "taken", b"a file of somebody else")
+    refused, other = await server.upload(
+        "board", [upload_of(picture(), name), upload_of(picture())]
+    )
+    assert (refused.outcome, other.outcome) == (Outcome.REFUSED, Outcome.STORED)
+    assert isinstance(refused.error, ServerRefused)
+    assert str(refused.error).startswith(f"{taken} is there and is no directory")
+    assert taken.read_bytes() == b"a file of somebody else"
+    taken.unlink()
+    assert (await send(server, upload_of(picture(), name))).item_id == name
+
+
+@pytest.mark.parametrize("target", [None, "nowhere", "outside"])
+async def test_what_has_the_name_of_the_marks_folder_stops_the_uploads_beside_it_only(
+    server: DirectoryServer, root: Path, board: Board, target: str | None
+) -> None:
+    outside = root.parent / "outside"
+    outside.mkdir()
+    theirs = write(root / "board" / "sub" / "b.png", picture(2))
+    obstacle = theirs.parent / MARKS_FOLDER
+    if target is None:
+        obstacle.write_bytes(b"a file of somebody else")
+    else:
+        obstacle.symlink_to(root.parent / target)
+    refused, other = await server.upload(
+        "board", [upload_of(picture(), "sub/a.png"), upload_of(picture(3), "c.png")]
+    )
+    assert (refused.outcome, other.outcome) == (Outcome.REFUSED, Outcome.STORED)
+    assert str(refused.error).startswith(f"{obstacle} is there and is no directory")
+    assert await listed(server) == ["c.png", "sub/b.png"]
+    assert await mark_of(server, "sub/b.png") is None
+    assert [item.item_id for item in await server.find(upload_of(picture(3)).mark.token)] == [
+        "c.png"
+    ]
+    assert list(outside.iterdir()) == []
+
+
 async def test_a_cut_off_picture_is_refused(
     server: DirectoryServer, root: Path, board: Board
 ) -> None:

@@ -18,6 +18,7 @@ from boardsync.files.durable import fsync_directory, write_atomically
 from boardsync.files.snapshot import digest_file
 from boardsync.model import FileStat, Mark
 from boardsync.servers.directory.names import MARKS_FOLDER
+from boardsync.servers.directory.tree import refuse_obstacle
 
 EXTENSION = ".json"
 
@@ -95,11 +96,13 @@ def make_marks_folder(folder: str) -> str:
     """Make the marks folder in `folder`, durably, and return its path.
 
     Its parent has to be there: making that too would put a board on a bare mount point.
+    Raises ServerRefused when something else has its name, a link too: it may lead anywhere.
     """
     path = marks_folder(folder)
     try:
         os.mkdir(path)
     except FileExistsError:
+        refuse_obstacle(path)
         return path
     fsync_directory(folder)
     return path

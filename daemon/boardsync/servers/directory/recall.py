@@ -8,6 +8,7 @@ truth: the mark files are read, and held against the item, at every question.
 from __future__ import annotations
 
 import os
+import stat
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
@@ -41,13 +42,18 @@ class FolderCache(Generic[T]):
         self._held: dict[str, tuple[tuple[int, int, int], T]] = {}
 
     def get(self, folder: str) -> T | None:
-        """Return what `folder` holds now; None when it is not there. Raises OSError."""
+        """Return what `folder` holds now; None when no folder is there. Raises OSError.
+
+        Links are followed: the server's own path may be one, and what it leads to changes.
+        """
         try:
-            stat = os.lstat(folder)
+            status = os.stat(folder)
         except (FileNotFoundError, NotADirectoryError):
+            status = None
+        if status is None or not stat.S_ISDIR(status.st_mode):
             self._held.pop(folder, None)
             return None
-        seen = (stat.st_dev, stat.st_ino, stat.st_mtime_ns)
+        seen = (status.st_dev, status.st_ino, status.st_mtime_ns)
         held = self._held.get(folder)
         if held is not None and held[0] == seen:
             return held[1]
@@ -56,7 +62,7 @@ class FolderCache(Generic[T]):
             value = self._read(folder)
         except FileNotFoundError:
             return None
-        if stat.st_mtime_ns + _GRAIN_NS < asked_ns:
+        if status.st_mtime_ns + _GRAIN_NS < asked_ns:
             self._held[folder] = (seen, value)
         return value
 

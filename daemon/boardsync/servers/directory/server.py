@@ -98,6 +98,13 @@ class DirectoryServer:
             "take `search` out of the mirror's settings"
         )
 
+    async def starred(self, board_id: BoardId) -> set[str]:
+        """Refuse: files have no stars."""
+        raise ServerRefused(
+            f"board {board_id!r}: a directory has no stars; "
+            "take `starred_only` out of the mirror's settings"
+        )
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         if len(uploads) > self.capabilities.batch:
             raise Bug(f"{len(uploads)} uploads in one batch of at most {self.capabilities.batch}")

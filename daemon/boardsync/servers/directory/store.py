@@ -29,7 +29,7 @@ from boardsync.plan.names import numbered
 from boardsync.servers.directory.marks import MarkRecord, digest_of, make_marks_folder, write_mark
 from boardsync.servers.directory.names import require_item_name
 from boardsync.servers.directory.recall import Recall
-from boardsync.servers.directory.tree import Place, is_folder, regular_stat
+from boardsync.servers.directory.tree import Place, refuse_obstacle, regular_stat
 from boardsync.servers.directory.versions import Versions
 
 _MOST_NUMBERS = 10_000
@@ -121,8 +121,7 @@ def _make_folder(board: str, parts: list[str]) -> str:
         try:
             os.mkdir(folder)
         except FileExistsError:
-            if not is_folder(folder):
-                raise ServerRefused(f"{folder}: not a directory; move it away") from None
+            refuse_obstacle(folder)
         else:
             fsync_directory(parent)
     return folder

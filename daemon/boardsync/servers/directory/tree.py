@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
+from boardsync.errors import ServerRefused
 from boardsync.formats import is_supported_file
 from boardsync.servers.directory.names import is_hidden, item_parts
 from boardsync.servers.directory.versions import Versions
@@ -74,6 +75,22 @@ def is_folder(path: str) -> bool:
         return stat.S_ISDIR(os.lstat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return False
+
+
+def refuse_obstacle(path: str) -> None:
+    """Refuse a picture when something else is where its directory goes, a link too.
+
+    Raises ServerRefused. What was there and is gone again is no obstacle.
+    """
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        return
+    if not stat.S_ISDIR(status.st_mode):
+        raise ServerRefused(
+            f"{path} is there and is no directory, as the picture needs it; move it away, "
+            "then `boardsync again` sends the picture"
+        )
 
 
 def regular_stat(path: str) -> os.stat_result | None:

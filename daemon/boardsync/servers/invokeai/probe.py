@@ -21,12 +21,27 @@ async def probe(transport: Transport) -> ServerInfo:
 
     Raises ServerUnreachable, ServerFault when something else answers, NotAuthorised.
     """
+    return await describe(transport, await ask_version(transport))
+
+
+async def ask_version(transport: Transport) -> str:
+    """Ask for the version, which needs no login. Raises ServerFault when there is none."""
     answer = await transport.call(get("/app/version"))
     version = answer.json_object().get("version")
     if not isinstance(version, str) or not version:
         raise ServerFault(f"{answer.request} answered no version: is this an InvokeAI server?")
+    return version
+
+
+async def describe(transport: Transport, version: str) -> ServerInfo:
+    """Tell what a person should know of a server of this version; see `probe` for the errors."""
     remarks = (*_version_remarks(version), *await _login_remarks(transport))
     return ServerInfo(KIND, version, transport.address, remarks)
+
+
+def stands_still(version: str) -> bool:
+    """Tell whether a server of this version answers nobody while it stores a picture."""
+    return release(version) < FREE_WRITES
 
 
 def release(version: str) -> tuple[int, ...]:
@@ -53,7 +68,7 @@ def _version_remarks(version: str) -> tuple[str, ...]:
     remarks: list[str] = []
     if numbers < OLDEST:
         remarks.append(f"version {version} is older than 5.13, the oldest that is supported")
-    elif numbers < FREE_WRITES:
+    elif stands_still(version):
         remarks.append(f"version {version} stands still while it stores an upload; 6.14 does not")
     if numbers[:2] == (6, 12):
         remarks.append("version 6.12 checks logins only in parts: use 6.13 or later for accounts")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from os import PathLike
 from typing import BinaryIO, Final
@@ -41,8 +42,9 @@ from boardsync.servers.invokeai.client import InvokeAIClient
 from boardsync.servers.invokeai.embedded import embedded_metadata
 from boardsync.servers.invokeai.images import READERS, UNREADABLE, Query
 from boardsync.servers.invokeai.mark import metadata_with_mark, parse_mark
+from boardsync.servers.invokeai.pace import Pace
 from boardsync.servers.invokeai.places import EVERYWHERE, Place
-from boardsync.servers.invokeai.probe import FREE_WRITES, KIND, release
+from boardsync.servers.invokeai.probe import KIND, describe
 from boardsync.servers.invokeai.records import names_from
 from boardsync.servers.invokeai.transport import get
 from boardsync.servers.invokeai.upload import Picture
@@ -68,10 +70,16 @@ CAPABILITIES: Final = Capabilities(
     reads=BUILT_IN,
     max_pixels=178_956_970,
 )
+ONE_BY_ONE: Final = replace(CAPABILITIES, uploads_at_once=1)
+"""What versions up to 6.13 can do: they stand still while they store an upload."""
 
 
 class InvokeAIServer:
-    """One account on an InvokeAI server. Implements `boardsync.servers.port.Server`."""
+    """One account on an InvokeAI server. Implements `boardsync.servers.port.Server`.
+
+    paced: send one picture at a time to versions that stand still meanwhile. False where a
+    person chose how many: then that number is the caller's to keep.
+    """
 
     def __init__(
         self,
@@ -84,9 +92,9 @@ class InvokeAIServer:
         read_timeout: float = 60.0,
         ca_file: str | PathLike[str] | None = None,
         verify_tls: bool = True,
+        paced: bool = True,
     ) -> None:
         self._name = name
-        self._capabilities = CAPABILITIES
         self.client = InvokeAIClient(
             name,
             url,
@@ -97,6 +105,8 @@ class InvokeAIServer:
             ca_file=ca_file,
             verify_tls=verify_tls,
         )
+        self._paced = paced
+        self._pace = Pace(self.client.transport)
 
     @property
     def name(self) -> str:
@@ -105,15 +115,12 @@ class InvokeAIServer:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What this kind can do; after a probe, what this version of it can do."""
-        return self._capabilities
+        """What this kind can do; after a probe or an upload, what this version of it can do."""
+        return ONE_BY_ONE if self._pace.one_by_one else CAPABILITIES
 
     async def probe(self) -> ServerInfo:
         """Ask who is there. Raises ServerUnreachable, ServerFault or NotAuthorised."""
-        info = await self.client.probe()
-        at_once = 1 if release(info.version) < FREE_WRITES else CAPABILITIES.uploads_at_once
-        self._capabilities = replace(CAPABILITIES, uploads_at_once=at_once)
-        return info
+        return await describe(self.client.transport, await self._pace.learn())
 
     async def boards(self) -> list[Board]:
         """List all boards, archived ones included, oldest first, Uncategorized left out."""
@@ -195,6 +202,10 @@ class InvokeAIServer:
         query = Query(board_id, search=term, intermediates=None)
         return set(await self.client.images.names(query))
 
+    async def starred(self, board_id: str | None) -> set[str]:
+        """Return the ids of a board's items that are starred now; none for a missing board."""
+        return await self.client.images.starred(board_id)
+
     async def upload(self, board_id: str | None, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Send one picture with its mark; see `Server.upload` for what it raises."""
         if len(uploads) > CAPABILITIES.batch:
@@ -246,7 +257,8 @@ class InvokeAIServer:
                 width=upload.width,
                 height=upload.height,
             )
-            item = await self.client.images.send(board_id, picture)
+            async with self._pace.turn() if self._paced else nullcontext():
+                item = await self.client.images.send(board_id, picture)
         except OutcomeUnknown as error:
             return UploadResult(Outcome.UNKNOWN, error=error)
         except (ServerRefused, PictureRefused) as error:

@@ -102,6 +102,11 @@ class MemoryServer(MemoryWorld):
         self._require_board(board_id)
         return {item.item_id for item in self._items() if self._mentions(item, board_id, term)}
 
+    async def starred(self, board_id: BoardId) -> set[str]:
+        self._enter("starred")
+        self._require_board(board_id)
+        return {one.item_id for one in self._items() if one.board_id == board_id and one.starred}
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         self._enter("upload")
         self._require_board(board_id)

@@ -114,6 +114,11 @@ class MemoryWorld:
         self._stored[item_id] = Stored(item, content, None)
         return item
 
+    def star(self, item_id: str, *, starred: bool = True) -> None:
+        """Star an item, or take its star off, as another user would."""
+        stored = self._require_item(item_id)
+        stored.item = replace(stored.item, starred=starred)
+
     def finish(self, item_id: str) -> None:
         """Let an incomplete item become whole."""
         self._require_item(item_id).whole = True

@@ -67,6 +67,9 @@ class Wrapper:
     async def matching(self, board_id: BoardId, term: str) -> set[str]:
         return await self._call("matching", partial(self._inner.matching, board_id, term))
 
+    async def starred(self, board_id: BoardId) -> set[str]:
+        return await self._call("starred", partial(self._inner.starred, board_id))
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         return await self._call("upload", partial(self._inner.upload, board_id, uploads))
 
