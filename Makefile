@@ -5,10 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-export FOLDER SERVER BOARD
+export FOLDER SERVER BOARD SEED
+KILLS ?= 100
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real bench docs clean
+.PHONY: help setup run check test test-real torture bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -18,6 +19,7 @@ help:
 	@echo 'make bench      the benchmarks'
 	@echo
 	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
+	@echo 'make torture    kill daemons at work: KILLS=100 SERVER=directory, invokeai or fake, SEED=n'
 	@echo 'make docs       write the references that "make check" compares'
 	@echo 'make clean      remove what checks, tests and builds leave behind'
 
@@ -49,6 +51,10 @@ test: $(READY)
 
 test-real: $(READY)
 	$(BIN)/pytest -m real
+
+torture: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --server "$${SERVER:-directory}" \
+		$${SEED:+--seed "$$SEED"}
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -101,6 +101,10 @@ class ItemMissing(Missing):
     """The server does not know this item."""
 
 
+class ItemChanged(BoardsyncError):
+    """The item is another version than the one that was meant: decide anew."""
+
+
 class NeedsPerson(BoardsyncError):
     """Nothing but a person's act resolves this."""
 

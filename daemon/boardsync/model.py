@@ -67,6 +67,8 @@ class ActionKind(StrEnum):
     """The item was moved to another board of this mirror: the file goes there, too."""
     SET_ASIDE = "set-aside"
     """Both sides changed: the file gets a conflict name, so that both are kept."""
+    RESTORE_ITEM = "restore-item"
+    """Content that was replaced came back: its old item comes out of the trash."""
     TRASH_ITEM = "trash-item"
     TRASH_FILE = "trash-file"
 
@@ -93,6 +95,8 @@ class Outcome(StrEnum):
     STORED = "stored"
     EXISTED = "existed"
     REFUSED = "refused"
+    CHANGED = "changed"
+    """The item that was to be replaced is another version by now. Nothing was stored."""
     UNKNOWN = "unknown"
 
 
@@ -139,6 +143,7 @@ class Item:
 
     version: constant where items never change. extension: with dot, lower case, of the
     bytes that a download gives. origin: `external` uploaded, `internal` made by the server.
+    trashed: it lies in the server's trash, where no board shows it.
     """
 
     item_id: str
@@ -153,6 +158,7 @@ class Item:
     origin: str | None = None
     extension: str = ".png"
     size: int | None = None
+    trashed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +188,9 @@ class Upload:
     """One picture to send, from one snapshot.
 
     name: the remote name where the kind keeps names. content: the prepared bytes.
-    mark: written into the item, in the same step where the kind can.
+    mark: written into the item, in the same step where the kind can. replaces: only where names
+    are kept; the item whose name and place this one takes, while it goes to the trash under
+    `trash_key`, in one step.
     """
 
     name: str
@@ -193,6 +201,8 @@ class Upload:
     width: int = 0
     height: int = 0
     created_ms: int | None = None
+    replaces: Item | None = None
+    trash_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +242,9 @@ class Capabilities:
     marks_atomic: a mark is stored in the same step as its bytes. names_kept: the item's
     name is ours to choose. mutable: an item's bytes may change under the same id.
     reencodes: downloads differ in bytes from what was sent. batch: uploads per call.
-    early_visible: items are listed before their bytes are complete.
+    early_visible: items are listed before their bytes are complete. trash: items can be removed
+    so that they come back. moves: items can change their board without being sent again.
+    renames_boards: boards can get another name and stay the same board.
     categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
     sensible seconds between listings. needs_*: what the server would spoil, so that the
     preparation repairs it first: orientation, colour profiles, modes it drops or fails on.
@@ -246,6 +258,9 @@ class Capabilities:
     reencodes: bool
     categories: bool
     early_visible: bool
+    trash: bool = False
+    moves: bool = False
+    renames_boards: bool = False
     batch: int = 1
     poll_floor: float = 2.0
     uploads_at_once: int = 2

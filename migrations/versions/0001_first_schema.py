@@ -18,10 +18,18 @@ def upgrade() -> None:
         sa.Column("scanned_ms", sa.Integer(), nullable=True),
         sa.Column("scan_complete", sa.Boolean(), server_default=sa.text("0"), nullable=False),
         sa.Column("limits", sa.Text(), nullable=True),
+        sa.Column("links_changed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("trouble", sa.Text(), nullable=True),
         sa.Column("trouble_since_ms", sa.Integer(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("key"),
+    )
+    op.create_table(
+        "job",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("done_ms", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "board",
@@ -33,6 +41,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("current", sa.Boolean(), server_default=sa.text("1"), nullable=False),
         sa.Column("made_by_us", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("folder", sa.Text(), nullable=True),
         sa.Column("listing_digest", sa.Text(), nullable=True),
         sa.Column("listed_ms", sa.Integer(), nullable=True),
         sa.Column("listing_seconds", sa.Float(), nullable=True),
@@ -89,8 +98,9 @@ def upgrade() -> None:
         sa.Column("uploaded", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("downloaded", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("linked", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("moved", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("trashed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("refused", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("failed", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["mirror"],
@@ -145,6 +155,12 @@ def upgrade() -> None:
         sa.Column("recipe", sa.Text(), nullable=True),
         sa.Column("since_ms", sa.Integer(), nullable=False),
         sa.Column("run", sa.Integer(), nullable=True),
+        sa.Column("file_gone_ms", sa.Integer(), nullable=True),
+        sa.Column("file_gone_inode", sa.Integer(), nullable=True),
+        sa.Column("item_gone_ms", sa.Integer(), nullable=True),
+        sa.Column("item_asked", sa.Integer(), server_default=sa.text("0"), nullable=False),
+        sa.Column("item_asked_ms", sa.Integer(), nullable=True),
+        sa.Column("consent", sa.Text(), nullable=True),
         sa.ForeignKeyConstraint(
             ["board"],
             ["board.id"],
@@ -156,6 +172,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("link_by_digest", "link", ["mirror", "digest"], unique=False)
+    op.create_index(
+        "link_file_gone",
+        "link",
+        ["mirror"],
+        sqlite_where=sa.text("state = 'agreed' AND file_gone_ms IS NOT NULL"),
+    )
+    op.create_index(
+        "link_item_gone",
+        "link",
+        ["mirror", "board"],
+        sqlite_where=sa.text("state = 'agreed' AND item_gone_ms IS NOT NULL"),
+    )
     op.create_index("link_by_item", "link", ["board", "item_id"], unique=False)
     op.create_index("link_by_path", "link", ["mirror", "path"], unique=False)
     op.create_table(
@@ -172,6 +200,8 @@ def upgrade() -> None:
         sa.Column("token", sa.Text(), nullable=True),
         sa.Column("item_id", sa.Text(), nullable=True),
         sa.Column("version", sa.Text(), server_default="", nullable=False),
+        sa.Column("link", sa.Integer(), nullable=True),
+        sa.Column("target", sa.BLOB(), nullable=True),
         sa.Column("final", sa.BLOB(), nullable=True),
         sa.Column("temporary", sa.BLOB(), nullable=True),
         sa.Column("got", sa.BLOB(), nullable=True),
@@ -200,6 +230,13 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("item_id IS NOT NULL"),
     )
+    op.create_index(
+        "transfer_one_of_link",
+        "transfer",
+        ["link"],
+        unique=True,
+        sqlite_where=sa.text("link IS NOT NULL AND state NOT IN ('done', 'refused', 'dropped')"),
+    )
     op.create_index("transfer_by_path", "transfer", ["mirror", "path"], unique=False)
     op.create_index(
         "transfer_one_download",
@@ -221,4 +258,55 @@ def upgrade() -> None:
         ["mirror", "kind", "not_before_ms"],
         unique=False,
         sqlite_where=sa.text("state NOT IN ('done', 'refused', 'dropped')"),
+    )
+    op.create_table(
+        "trash",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mirror", sa.Integer(), nullable=False),
+        sa.Column("run", sa.Integer(), nullable=True),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("guarded", sa.Boolean(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=True),
+        sa.Column("path", sa.BLOB(), nullable=True),
+        sa.Column("digest", sa.BLOB(), nullable=True),
+        sa.Column("board", sa.Integer(), nullable=False),
+        sa.Column("item_id", sa.Text(), nullable=True),
+        sa.Column("version", sa.Text(), server_default="", nullable=False),
+        sa.Column("place", sa.BLOB(), nullable=True),
+        sa.Column("trashed_id", sa.Text(), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=True),
+        sa.Column("since_ms", sa.Integer(), nullable=False),
+        sa.Column("updated_ms", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["mirror"], ["mirror.id"]),
+        sa.ForeignKeyConstraint(["board"], ["board.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("trash_by_mirror", "trash", ["mirror", "state", "since_ms"])
+    op.create_index("trash_by_run", "trash", ["run"])
+    op.create_index("trash_by_link", "trash", ["link"])
+    op.create_table(
+        "hold",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("mirror", sa.Integer(), nullable=False),
+        sa.Column("side", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("since_ms", sa.Integer(), nullable=False),
+        sa.Column("resolved_ms", sa.Integer(), nullable=True),
+        sa.Column("resolution", sa.Text(), nullable=True),
+        sa.ForeignKeyConstraint(["mirror"], ["mirror.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "hold_open", "hold", ["mirror", "side"], sqlite_where=sa.text("resolved_ms IS NULL")
+    )
+    op.create_table(
+        "held",
+        sa.Column("hold", sa.Integer(), nullable=False),
+        sa.Column("link", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["hold"], ["hold.id"]),
+        sa.PrimaryKeyConstraint("hold", "link"),
+        sqlite_with_rowid=False,
     )

@@ -120,6 +120,21 @@ async def test_the_settings_choose_what_is_pulled(
         assert (result.downloaded == 1) is pulled
 
 
+async def test_a_star_that_is_set_later_brings_the_picture_down(tmp_path: Path) -> None:
+    async with world(tmp_path, pull={"starred_only": True}) as here:
+        here.server.add_board("board")
+        item = put(here, 1)
+        other = put(here, 2)
+        assert (await here.look()).downloaded == 0
+
+        here.server.star(item.item_id)
+        assert (await here.look()).downloaded == 1
+        here.server.star(item.item_id, starred=False)
+        here.server.star(other.item_id)
+        assert (await here.look()).downloaded == 1
+        assert (await here.look()).downloaded == 0
+
+
 async def test_a_pulled_file_that_is_moved_into_the_pushed_area_is_not_sent(here: World) -> None:
     item = put(here)
     await here.look()
@@ -127,7 +142,7 @@ async def test_a_pulled_file_that_is_moved_into_the_pushed_area_is_not_sent(here
 
     result = await here.look()
 
-    assert (result.uploaded, result.downloaded, result.linked) == (0, 0, 1)
+    assert (result.uploaded, result.downloaded, result.moved) == (0, 0, 1)
     assert len(here.items()) == 1
 
 

@@ -47,11 +47,11 @@ async def test_a_renamed_file_sends_nothing(here: World) -> None:
 
     result = await here.look()
 
-    assert (result.uploaded, result.linked) == (0, 1)
+    assert (result.uploaded, result.moved, result.synced) == (0, 1, 1)
     assert len(here.items()) == 1
 
 
-async def test_changed_content_is_uploaded_and_the_old_item_stays(here: World) -> None:
+async def test_changed_content_takes_the_place_of_the_old_item(here: World) -> None:
     here.write("a.png", seed=1)
     await here.look()
     here.write("a.png", seed=2)
@@ -59,18 +59,32 @@ async def test_changed_content_is_uploaded_and_the_old_item_stays(here: World) -
     result = await here.look()
 
     assert result.uploaded == 1
-    assert here.contents() == sorted([picture(1), picture(2)])
+    assert here.contents() == [picture(2)]
     assert await here.quiet()
 
 
-async def test_content_that_comes_back_is_linked_to_its_old_item(here: World) -> None:
-    for seed in (1, 2, 1):
+async def test_content_that_comes_back_brings_its_old_item_out_of_the_trash(here: World) -> None:
+    here.write("a.png", seed=1)
+    await here.look()
+    first = here.items()[0].item_id
+    for seed in (2, 1):
         here.write("a.png", seed=seed)
         result = await here.look()
 
     assert (result.uploaded, result.linked, result.synced) == (0, 1, 1)
-    assert len(here.items()) == 2
+    assert [item.item_id for item in here.items()] == [first]
     assert await here.quiet()
+
+
+async def test_every_version_stays_when_the_settings_say_so(tmp_path: Path) -> None:
+    async with world(tmp_path, policies={"content_changed": "keep"}) as here:
+        for seed in (1, 2, 1):
+            here.write("a.png", seed=seed)
+            result = await here.look()
+
+        assert (result.uploaded, result.linked, result.synced) == (0, 1, 1)
+        assert len(here.items()) == 2
+        assert await here.quiet()
 
 
 async def test_an_answer_lost_after_the_commit_leads_to_one_item(here: World) -> None:

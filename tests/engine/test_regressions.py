@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine import push, report
+from boardsync.engine import decide, push, report
 from boardsync.engine.again import again
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look
 from boardsync.engine.why import why
 from boardsync.errors import FileChanging, ServerRefused
-from boardsync.model import Direction
+from boardsync.model import ActionKind, Direction
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.memory.server import MemoryServer
+from boardsync.state import places, transfers
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -213,10 +214,10 @@ async def test_a_picture_whose_item_was_deleted_is_told_and_sent_anew_when_asked
     here.server.remove(here.items()[0].item_id)
 
     await here.look()
-    assert (told(here)["condition"], told(here)["apart"]) == ("incomplete", 1)
+    assert (told(here)["condition"], told(here)["parted"]) == ("synced", 1)
     assert (await here.look()).uploaded == 0
 
-    gone = {link for link in ("a.png", "b.png") if "apart" in verdict(here, link)}
+    gone = {link for link in ("a.png", "b.png") if "item-gone" in verdict(here, link)}
     assert len(gone) == 1
     assert await again(here.assembly.mirrors[0], gone.pop())
     result = await here.look()
@@ -350,3 +351,25 @@ async def test_another_layout_sends_pictures_to_their_new_boards_and_removes_non
         assert (result.uploaded, result.synced) == (0, 2)
         assert await here.quiet()
         assert (len(here.items("all")), len(here.items("hands"))) == (2, 1)
+
+
+async def test_a_plan_that_is_overtaken_by_its_own_uploads_sends_nothing_twice(
+    here: World,
+) -> None:
+    """A decision reads one moment and is recorded in a later one; uploads end in between."""
+    here.write("a.png")
+    (mirror,) = here.assembly.mirrors
+    here.clock.skip(120.0)
+    await here.assembly.workers["m"].pass_now(Look.everywhere("test"))
+    with here.state.read() as connection:
+        (board,) = places.boards(connection, mirror.number)
+    await here.state.write(lambda c: transfers.forget_unfinished(c, mirror.number))
+    late = decide.decide(mirror, {b"": board}, {}, None)
+    assert [action.kind for _, action in late.actions] == [ActionKind.UPLOAD]
+    assert (await here.look()).uploaded == 1
+
+    await decide.record(mirror, late, "late", None)
+
+    assert (await here.look()).uploaded == 0
+    assert len(here.items()) == 1
+    assert await here.quiet()

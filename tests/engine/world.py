@@ -55,6 +55,17 @@ class SkippingClock:
                 self.skip(seconds)
 
 
+class SteppingClock(SkippingClock):
+    """Its wall time can be set, as a person or a time server does; waits do not notice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.off = 0.0
+
+    def now_ns(self) -> int:
+        return super().now_ns() + int(self.off * 1e9)
+
+
 class World:
     """One mirror between a folder and a server in memory."""
 
@@ -87,7 +98,7 @@ class World:
 
     def contents(self, board: str = "board") -> list[bytes]:
         """Return the bytes of a board's pictures, sorted."""
-        return sorted(self.server._stored[item.item_id].content for item in self.items(board))
+        return sorted(stored.content for stored in self.server.on_board(self.board(board).board_id))
 
     def local(self) -> dict[str, bytes]:
         """Return the folder's files by relative path, litter included."""

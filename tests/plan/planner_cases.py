@@ -42,7 +42,7 @@ def known(
     version: str = "",
 ) -> KnownLink:
     """Return a link as the planner sees it."""
-    return KnownLink(path, digest, BOARD, item_id, version, state, there)
+    return KnownLink(path, digest, BOARD, item_id, version, state, version if there else None)
 
 
 def mark(mirror: str = MIRROR, digest: str = DIGEST) -> Mark:
@@ -99,7 +99,7 @@ _links = st.builds(
     item_id=st.sampled_from(["i1", "i2", "i3"]),
     version=st.sampled_from(["", "1", "2"]),
     state=st.sampled_from(LinkState),
-    item_there=st.booleans(),
+    now_version=st.sampled_from([None, "", "1", "2"]),
 )
 _own = st.lists(st.builds(OwnItem, st.sampled_from(["o1", "o2"]), st.just("1")), max_size=2)
 

@@ -11,16 +11,19 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from boardsync.model import Action, ActionKind, Category, LinkState
 from boardsync.plan.cases import (
     FileCase,
     ItemCase,
+    KnownLink,
     OwnItem,
     PullPolicy,
     decide_file,
     decide_item,
 )
+from boardsync.plan.links import Policy, WhenBothChanged
 from boardsync.plan.tokens import token_for
 from plan.planner_cases import (
     DIGEST,
@@ -42,6 +45,13 @@ PARTED = (LinkState.ITEM_GONE, LinkState.UNDONE)
 """What a person ended: the file is there, its item was deleted, or an undo took it back."""
 
 
+def is_parted(one: KnownLink) -> bool:
+    """An item that is there again is not gone."""
+    return one.state is LinkState.UNDONE or (
+        one.state is LinkState.ITEM_GONE and not one.item_there
+    )
+
+
 def kind_of(case: FileCase) -> ActionKind | None:
     action = decide_file(MIRROR, case).action
     return None if action is None else action.kind
@@ -55,7 +65,7 @@ def keeps_the_promises(case: FileCase) -> None:
     if verdict.action is not None:
         _names_its_subject(case, verdict.action)
         assert verdict.action.reason == verdict.reason
-        assert not any(one.state is LinkState.AGREED or one.state in PARTED for one in same)
+        assert not any(one.state is LinkState.AGREED or is_parted(one) for one in same)
         _is_allowed(case, verdict.action)
 
 
@@ -74,7 +84,7 @@ def _is_allowed(case: FileCase, action: Action) -> None:
         case ActionKind.UPLOAD:
             assert side == (None, "")
             assert not case.own
-            assert not any(one.state in PARTED for one in (*same, *case.of_digest))
+            assert not any(is_parted(one) for one in (*same, *case.of_digest))
             assert not there
         case ActionKind.LINK:
             assert side in there | marked
@@ -101,7 +111,26 @@ def test_any_case_of_a_file_keeps_the_promises(case: FileCase) -> None:
 @given(file_cases())
 def test_links_of_other_content_change_the_words_and_never_the_deed(case: FileCase) -> None:
     without = replace(case, of_path=tuple(o for o in case.of_path if o.digest == case.digest))
-    assert kind_of(case) == kind_of(without)
+    if "both sides" in decide_file(MIRROR, case).reason:
+        assert any(o.now_version not in (None, o.version) for o in case.of_path)
+    else:
+        assert kind_of(case) == kind_of(without)
+
+
+@given(file_cases(), st.booleans(), st.sampled_from(WhenBothChanged))
+def test_an_upload_takes_the_place_of_its_own_old_item_only(
+    case: FileCase, names_kept: bool, wins: WhenBothChanged
+) -> None:
+    policy = Policy(names_kept=names_kept, both_changed=wins)
+    action = decide_file(MIRROR, case, policy).action
+    if action is not None and action.kind is ActionKind.UPLOAD and action.item_id is not None:
+        assert names_kept
+        old = [o for o in case.of_path if o.item_id == action.item_id]
+        assert any(
+            o.state is LinkState.AGREED and o.digest != case.digest
+            and o.now_version == action.version
+            for o in old
+        )  # fmt: skip
 
 
 def test_a_new_file_is_uploaded() -> None:
@@ -121,8 +150,18 @@ def test_an_agreed_file_needs_nothing_whatever_the_listing_shows(there: bool) ->
     assert kind_of(FileCase(PATH, DIGEST, of_path=(known(there=there),))) is None
 
 
-@pytest.mark.parametrize("state", PARTED)
-@pytest.mark.parametrize("there", [True, False])
+def test_an_item_that_is_there_again_is_linked_again() -> None:
+    for case in (
+        FileCase(PATH, DIGEST, of_path=(known(state=LinkState.ITEM_GONE),)),
+        FileCase(PATH, DIGEST, of_digest=(known(b"b.png", state=LinkState.ITEM_GONE),)),
+    ):
+        assert kind_of(case) in (ActionKind.RELINK, ActionKind.LINK)
+
+
+@pytest.mark.parametrize(
+    ("state", "there"),
+    [(LinkState.ITEM_GONE, False), (LinkState.UNDONE, False), (LinkState.UNDONE, True)],
+)
 def test_a_parted_file_stays_parted_and_the_words_name_the_way_back(
     state: LinkState, there: bool
 ) -> None:

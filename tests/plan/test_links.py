@@ -96,7 +96,7 @@ def test_a_picture_is_only_removed_when_its_other_side_is_gone_and_the_settings_
         assert policy.item_deleted is WhenDeleted.TRASH
         assert case.twin is None
         assert case.settled
-        assert case.consent is not Consent.DISMISSED
+        assert case.consent in (None, Consent.APPROVED)
 
 
 @given(cases, policies)
@@ -157,6 +157,28 @@ def test_a_conflict_ends_as_the_settings_say(
 def test_two_files_of_one_item_part_one_by_one_without_a_removal() -> None:
     verdict = decide(replace(CASE, file=FileSide.ABSENT, shared=True))
     assert (verdict.action, verdict.parted) == (None, LinkState.FILE_GONE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"file": FileSide.ABSENT}, ActionKind.DOWNLOAD),
+        ({"item": ItemSide.ABSENT}, ActionKind.UPLOAD),
+    ],
+)
+def test_what_a_person_restores_comes_back_from_the_other_side(
+    changes: dict[str, object], expected: ActionKind
+) -> None:
+    case = replace(CASE, consent=Consent.RESTORE, **changes)  # type: ignore[arg-type]
+    assert kind(decide(case)) is expected
+
+
+@pytest.mark.parametrize("changes", [{"file": FileSide.ABSENT}, {"item": ItemSide.ABSENT}])
+def test_what_a_person_dismisses_is_parted_and_kept(changes: dict[str, object]) -> None:
+    case = replace(CASE, consent=Consent.DISMISSED, **changes)  # type: ignore[arg-type]
+    verdict = decide(case)
+    assert verdict.action is None
+    assert verdict.parted is not None
 
 
 def test_what_is_gone_on_both_sides_is_parted() -> None:

@@ -33,4 +33,8 @@ class TestRealInvokeAI(ServerContract):
                 os.truncate(path, path.stat().st_size - 20)
                 return item
 
-            yield Kind(server, put, ghost)
+            async def star(item_id: str, starred: bool) -> None:
+                images = server.client.images
+                await (images.star if starred else images.unstar)([item_id])
+
+            yield Kind(server, put, ghost, star)

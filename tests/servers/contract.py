@@ -14,16 +14,29 @@ pytest.register_assert_rewrite(
     "servers.contract_boards",
     "servers.contract_downloads",
     "servers.contract_kit",
+    "servers.contract_moves",
+    "servers.contract_replacing",
+    "servers.contract_trash",
     "servers.contract_uploads",
 )
 
 from servers.contract_boards import LookingContract  # noqa: E402
 from servers.contract_downloads import FetchingContract  # noqa: E402
 from servers.contract_kit import SIZE, Kind, picture, stored, upload_of  # noqa: E402
+from servers.contract_moves import MovingContract  # noqa: E402
+from servers.contract_replacing import ReplacingContract  # noqa: E402
+from servers.contract_trash import RemovingContract  # noqa: E402
 from servers.contract_uploads import SendingContract  # noqa: E402
 
 __all__ = ["SIZE", "Kind", "ServerContract", "picture", "stored", "upload_of"]
 
 
-class ServerContract(LookingContract, SendingContract, FetchingContract):
+class ServerContract(
+    LookingContract,
+    SendingContract,
+    FetchingContract,
+    MovingContract,
+    RemovingContract,
+    ReplacingContract,
+):
     """All of it. A kind's tests derive from this."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 import pytest
@@ -26,7 +26,8 @@ class Kind:
 
     put: lays a picture on a board as another user would, and returns its id. ghost: leaves an
     upload of ours behind whose bytes are not whole; None where the kind cannot have one. star:
-    stars an item, or takes its star off, as another user would; None where nobody can.
+    stars an item, or takes its star off, as another user would; None where nobody can. edit:
+    changes an item's bytes as another user would; None where items never change.
     checks_pictures: whether an upload that is no picture is refused. searches: whether the
     items' metadata can be searched. stars: whether items can be starred.
     """
@@ -35,6 +36,7 @@ class Kind:
     put: Callable[[BoardId, str, bytes], Awaitable[str]]
     ghost: Callable[[BoardId, Upload], Awaitable[Item]] | None = None
     star: Callable[[str, bool], Awaitable[None]] | None = None
+    edit: Callable[[Item, bytes], Awaitable[None]] | None = None
     checks_pictures: bool = True
     searches: bool = True
     stars: bool = True
@@ -89,6 +91,10 @@ class Contract:
         for start in range(0, len(uploads), size):
             results += await server.upload(board.board_id, uploads[start : start + size])
         return [stored(result) for result in results]
+
+    def seen(self, item: Item) -> Item:
+        """Return an item without what only some answers tell: dimensions."""
+        return replace(item, width=None, height=None)
 
     async def ids(self, server: Server, board: Board) -> set[str]:
         listing = await server.listing(board.board_id)

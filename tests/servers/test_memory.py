@@ -15,7 +15,7 @@ from boardsync.errors import (
 )
 from boardsync.formats.whole import check
 from boardsync.model import Board, Category, Item, Outcome, Upload
-from boardsync.servers.memory import CAPABILITIES, MemoryServer
+from boardsync.servers.memory import CAPABILITIES, NAMED, MemoryServer
 from boardsync.servers.port import BoardId
 from boardsync.servers.wrappers import Pauses, Policy, compose
 from servers.contract import SIZE, Kind, ServerContract, picture, stored, upload_of
@@ -44,13 +44,37 @@ def memory_kind(server: MemoryServer) -> Kind:
     async def star(item_id: str, starred: bool) -> None:
         server.star(item_id, starred=starred)
 
-    return Kind(server, put, ghost, star)
+    async def edit(item: Item, content: bytes) -> None:
+        server.replace(item, content)
+
+    like_invokeai = server.capabilities.categories
+    return Kind(
+        server,
+        put,
+        ghost,
+        star if like_invokeai else None,
+        edit if server.capabilities.mutable else None,
+        searches=like_invokeai,
+        stars=like_invokeai,
+    )
 
 
 class TestMemory(ServerContract):
     @pytest.fixture
     def kind(self) -> Kind:
         return memory_kind(MemoryServer("memory"))
+
+
+class TestMemoryWithItemsThatChange(ServerContract):
+    @pytest.fixture
+    def kind(self) -> Kind:
+        return memory_kind(MemoryServer("memory", MUTABLE))
+
+
+class TestMemoryWithNames(ServerContract):
+    @pytest.fixture
+    def kind(self) -> Kind:
+        return memory_kind(MemoryServer("memory", NAMED))
 
 
 class TestMemoryComposed(ServerContract):

@@ -151,7 +151,6 @@ class Naive:
 
     def __init__(self, made: Contents) -> None:
         self._made = made
-        self._listed = {(i["board"], i["item_id"], i["version"]) for i in made.items}
 
     def board_of(self, path: bytes) -> int:
         subfolder = LAYOUT.subfolder_of(path)
@@ -175,10 +174,13 @@ class Naive:
         )
 
     def _known(self, row: Row) -> KnownLink:
-        there = (row["board"], row["item_id"], row["version"]) in self._listed
+        now = next(
+            (i["version"] for i in self._made.items
+             if (i["board"], i["item_id"]) == (row["board"], row["item_id"])), None,
+        )  # fmt: skip
         return KnownLink(
             row["path"], row["digest"], row["board"], row["item_id"], row["version"],
-            LinkState(row["state"]), there,
+            LinkState(row["state"]), now,
         )  # fmt: skip
 
     def _own(self, board: int, token: str) -> list[OwnItem]:

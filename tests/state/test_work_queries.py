@@ -122,9 +122,9 @@ class TestTransfers:
         self.plan(here, *(upload(token=f"t{number}") for number in range(4)))
         first, second, third, fourth = self.waiting(here)
         here.do(transfers.change, second.id, 6, not_before_ms=100)
-        due = here.ask(transfers.due, [here.mirror], ActionKind.UPLOAD, 99, [fourth.id], 10)
+        due = here.ask(transfers.due, [here.mirror], [ActionKind.UPLOAD], 99, [fourth.id], 10)
         assert [one.id for one in due] == [first.id, third.id]
-        assert here.ask(transfers.due, [here.mirror], ActionKind.DOWNLOAD, 99, [], 10) == []
+        assert here.ask(transfers.due, [here.mirror], [ActionKind.DOWNLOAD], 99, [], 10) == []
         others = [first.id, third.id, fourth.id]
         assert here.ask(transfers.next_due_ms, [here.mirror], others) == 100
         here.do(transfers.hurry, [here.mirror])
@@ -213,9 +213,10 @@ class TestRuns:
         second = here.do(runs.begin, here.mirror, "asked", 2)
         here.do(runs.count, first, 5, uploaded=1)
         here.do(runs.count, first, 7, uploaded=2, refused=1)
-        here.do(runs.fail, second, "away", 8)
+        here.do(runs.count, second, 8, moved=1, trashed=2)
         newest, oldest = here.ask(runs.history, None, 10)
-        assert (newest.cause, newest.error, newest.mirror) == ("asked", "away", KEY)
+        assert (newest.cause, newest.mirror) == ("asked", KEY)
+        assert (newest.moved, newest.trashed) == (1, 2)
         assert (oldest.uploaded, oldest.refused, oldest.ended_ms) == (3, 1, 7)
         assert here.ask(runs.history, here.mirror, 1) == [newest]
         assert here.ask(runs.find, first) == oldest

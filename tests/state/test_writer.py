@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import sqlite3
 import subprocess
@@ -21,6 +22,7 @@ from boardsync.errors import Bug, NoRoom, TryAgain
 from boardsync.state.database import writing_engine
 from boardsync.state.writer import GROUP_LIMIT, GroupCommitWriter, InlineWriter, Work
 from places import in_namespace
+from state.state_kit import logged
 
 PATIENCE = 20.0
 
@@ -232,6 +234,92 @@ def test_on_a_disk_that_is_really_full_nothing_told_is_lost_and_room_heals_it(
     assert in_namespace(_ON_A_FULL_DISK, str(tmp_path), mounts=True).split() == ["True", "True"]
 
 
+def _grow_at(attempt: int) -> Work[int]:
+    """Make a function whose disk has room from some attempt on; it returns the attempt."""
+    made: list[int] = []
+
+    def work(connection: Connection) -> int:
+        made.append(len(made) + 1)
+        if made[-1] == attempt:
+            connection.execute(text("PRAGMA max_page_count=1000000"))
+        _grow(connection)
+        return made[-1]
+
+    return work
+
+
+def test_a_writer_that_waits_for_room_keeps_what_it_was_handed_and_says_so_twice(
+    bench: Bench,
+) -> None:
+    bench.writer.write_now(lambda c: c.execute(text("PRAGMA max_page_count=100")))
+    bench.writer.wait_for_room(0.001)
+    with logged() as lines:
+        handed = bench.together(add(1), _grow_at(9), add(2))
+
+    assert [one.result() for one in handed] == [1, 9, 2]
+    assert bench.values() == [1, 2]
+    assert [(one["level"], "full" in one["event"]) for one in lines] == [
+        ("warning", True), ("info", False),
+    ]  # fmt: skip
+    with logged() as lines:
+        bench.writer.write_now(add(3))
+    assert lines == []
+
+
+def test_a_writer_that_waits_for_room_can_still_be_closed_and_tells_then(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "state.db")
+    bench.writer.write_now(lambda c: c.execute(text("PRAGMA max_page_count=100")))
+    bench.writer.wait_for_room(60.0)
+    waiting = threading.Event()
+
+    def grow(connection: Connection) -> None:
+        waiting.set()
+        _grow(connection)
+
+    full, behind = bench.writer._submit(grow), bench.writer._submit(add(1))
+    assert waiting.wait(PATIENCE)
+    bench.close()
+
+    with pytest.raises(NoRoom):
+        full.result(timeout=0)
+    assert behind.result(timeout=0) == 1
+
+
+def test_waiting_for_room_concerns_no_other_failure(bench: Bench) -> None:
+    bench.writer.wait_for_room(60.0)
+    first, doubled = bench.together(add(1), add(1))
+    assert first.result() == 1
+    with pytest.raises(Bug, match="UNIQUE"):
+        doubled.result()
+
+
+_UNTIL_THERE_IS_ROOM = """
+import subprocess, sys, threading
+from pathlib import Path
+from sqlalchemy import text
+from boardsync.state.database import open_state
+
+disk = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", disk], check=True)
+state = open_state(disk / "state.db")
+state.wait_for_room()
+state.write_now(lambda c: c.execute(text("CREATE TABLE n (value INTEGER, filling BLOB)")))
+grow = threading.Timer(2.0, subprocess.run, [["mount", "-o", "remount,size=9m", disk]])
+grow.start()
+for number in range(100):
+    state.write_now(lambda c: c.execute(text("INSERT INTO n VALUES (1, zeroblob(20000))")))
+grow.join()
+with state.read() as connection:
+    print(connection.execute(text("SELECT count(*) FROM n")).scalar())
+state.close()
+"""
+
+
+def test_on_a_disk_that_is_really_full_whoever_writes_waits_for_room(tmp_path: Path) -> None:
+    told = in_namespace(_UNTIL_THERE_IS_ROOM, str(tmp_path), mounts=True)
+    assert told.splitlines()[-1] == "100"
+
+
 async def test_a_caller_that_gives_up_leaves_its_work_whole(bench: Bench) -> None:
     gate = threading.Event()
     held = asyncio.ensure_future(bench.writer.write(lambda _: gate.wait(PATIENCE)))
@@ -244,6 +332,26 @@ async def test_a_caller_that_gives_up_leaves_its_work_whole(bench: Bench) -> Non
         await given_up
     assert await bench.writer.write(add(2)) == 2
     assert bench.values() == [1, 2]
+
+
+async def test_a_failure_that_nobody_waits_for_any_more_is_nobodys(bench: Bench) -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    gate = threading.Event()
+
+    def fail(_: Connection) -> None:
+        gate.wait(PATIENCE)
+        raise LookupError
+
+    given_up = asyncio.ensure_future(bench.writer.write(fail))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    await asyncio.gather(given_up, return_exceptions=True)
+    gate.set()
+    await bench.writer.write(add(1))
+    del given_up
+    gc.collect()
+    assert complaints == []
 
 
 def test_a_closed_writer_finishes_what_it_was_handed_and_refuses_the_rest(tmp_path: Path) -> None:

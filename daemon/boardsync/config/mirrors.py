@@ -20,9 +20,10 @@ from boardsync.config.base import (
     SettingsPath,
     combination,
 )
-from boardsync.config.quantities import Duration, Interval, Size, Words
+from boardsync.config.quantities import Duration, Interval, Share, Size, Words
 from boardsync.model import Category, Direction
 from boardsync.plan.layout import Layout
+from boardsync.plan.links import WhenBothChanged, WhenChanged, WhenDeleted
 
 
 def _pattern(value: str) -> str:
@@ -132,6 +133,74 @@ class SettleSettings(Section):
     rewrite: Duration = Field(
         default=30.0, description="For a file that was sent before and is being written again."
     )
+    removal: Duration = Field(
+        default=10.0,
+        description="Nothing more may have vanished for this long before a deletion is acted on.",
+    )
+    confirm: Duration = Field(
+        default=20.0,
+        description="The server is asked twice, this far apart, for an item that vanished.",
+    )
+
+
+class PolicySettings(Section):
+    """What happens to one side of a picture when the other one was deleted or changed."""
+
+    file_deleted: WhenDeleted = Field(
+        default=WhenDeleted.KEEP,
+        description="A file was deleted: `keep` the item on the board, or put it into the "
+        "server's `trash`.",
+    )
+    item_deleted: WhenDeleted = Field(
+        default=WhenDeleted.KEEP,
+        description="An item was deleted on the board, or moved away: `keep` the file, or put it "
+        "into the local `trash`.",
+    )
+    content_changed: WhenChanged = Field(
+        default=WhenChanged.REPLACE,
+        description="A file's content changed: the new version is sent, and the old item, if it "
+        "is ours and not starred, goes to the trash (`replace`) or stays (`keep`).",
+    )
+    both_changed: WhenBothChanged = Field(
+        default=WhenBothChanged.BOTH,
+        description="Both sides changed, where items can change at all: `keep-both`, the file "
+        "under a conflict name; or one side wins, and the other goes to the trash.",
+    )
+    same_picture: Literal["one", "each"] = Field(
+        default="one",
+        description="The same picture at two paths of one board: `one` item for both, or `each` "
+        "its own.",
+    )
+
+
+class GuardSettings(Section):
+    """From how many deletions on boardsync asks before it passes them on, in any 24 hours."""
+
+    enabled: Flag = Field(default=True, description="false: deletions are never held.")
+    share: Share = Field(
+        default=0.10, description="Held from this share of the mirror's pictures on..."
+    )
+    least: Count = Field(default=10, description="...if they are at least so many.")
+    most: Count = Field(default=1000, description="Held from so many on in any case.")
+    whole: Flag = Field(
+        default=True, description="Hold when all pictures of a board or a subfolder are deleted."
+    )
+
+
+class TrashSettings(Section):
+    """Where what is removed goes, and for how long."""
+
+    keep: Interval | None = Field(
+        default=30 * 86_400.0, description="After this long it is deleted. null: never."
+    )
+    folder: SettingsPath | None = Field(
+        default=None,
+        description="Where removed files go: on the same filesystem, outside the mirror's folder.",
+        json_schema_extra={
+            "default_in_words": "`.boardsync-trash` beside the folder, or hidden inside it where "
+            "that is another filesystem"
+        },
+    )
 
 
 def _name_of(data: dict[str, Any]) -> Any:
@@ -193,6 +262,15 @@ class MirrorSettings(Section):
     settle: Annotated[SettleSettings, EMPTY_SECTION] = Field(
         default=SettleSettings(), description="When a file counts as finished."
     )
+    policies: Annotated[PolicySettings, EMPTY_SECTION] = Field(
+        default=PolicySettings(), description="What deletions and changes do to the other side."
+    )
+    guard: Annotated[GuardSettings, EMPTY_SECTION] = Field(
+        default=GuardSettings(), description="When deletions wait for consent."
+    )
+    trash: Annotated[TrashSettings, EMPTY_SECTION] = Field(
+        default=TrashSettings(), description="Where removed pictures go."
+    )
     watch: Literal["auto", "native", "polling"] = Field(
         default="auto",
         description="How changes are noticed: `native` is the kernel's notification, `polling` "
@@ -220,6 +298,21 @@ class MirrorSettings(Section):
             raise combination(("boards",), "there is a board, too; expected one of the two")
         if self.board is None and self.boards is None:
             raise combination((), "there is neither board nor boards; expected one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _policies_fit_the_direction(self) -> Self:
+        """A mirror never removes anything from the side that it does not write to."""
+        if self.policies.file_deleted is WhenDeleted.TRASH and not self.direction.pushes:
+            raise combination(
+                ("policies", "file_deleted"),
+                "this mirror only pulls and changes nothing on the server; expected keep",
+            )
+        if self.policies.item_deleted is WhenDeleted.TRASH and not self.direction.pulls:
+            raise combination(
+                ("policies", "item_deleted"),
+                "this mirror only pushes and changes no file; expected keep",
+            )
         return self
 
     @model_validator(mode="after")

@@ -30,6 +30,7 @@ _BYTES = {
 _WRITTEN_SECONDS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _WRITTEN_BYTES = tuple((f"{prefix}iB", 1024**power) for power, prefix in ((3, "G"), (2, "M")))
 _LONGEST_SECONDS = 36_525 * 86_400.0
+_NUMBER = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
 _PART = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", re.ASCII)
 
 
@@ -90,6 +91,26 @@ def parse_rate(value: object) -> int:
     if not text.endswith("/s"):
         raise ValueError(f"{value!r} is not a rate")
     return parse_size(text.removesuffix("/s"))
+
+
+def parse_share(value: object) -> float:
+    """Return a part of a whole, 0 to 1, for `10 %` or a plain number such as 0.1."""
+    if isinstance(value, str):
+        text = value.strip()
+        number = text.removesuffix("%").strip()
+        if not text.endswith("%") or not _NUMBER.fullmatch(number):
+            raise ValueError(f"{value!r} is not a share")
+        share = float(number) / 100
+    else:
+        share = _plain_number(value, "share")
+    if share > 1:
+        raise ValueError(f"{value!r} is more than all")
+    return share
+
+
+def write_share(share: float) -> str:
+    """Write a part of a whole in percent."""
+    return f"{share * 100:g} %"
 
 
 def write_duration(seconds: float) -> str:
@@ -164,3 +185,10 @@ Rate = Annotated[
     Words("a rate", "such as 2 MB/s, 500 KiB/s or bytes per second", write_size),
 ]
 """Bytes per second."""
+
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    Words("a share", "such as 10 % or 0.1", write_share),
+]
+"""A part of a whole, 0 to 1."""

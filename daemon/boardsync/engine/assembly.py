@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,6 +23,7 @@ from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
 from boardsync.engine.worker import Worker
+from boardsync.local.trash import LocalTrash, open_trash
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
@@ -116,6 +118,7 @@ def bare_server(name: str, settings: ServerSettings, *, used_before: bool) -> Se
         read_timeout=settings.read_timeout,
         ca_file=settings.ca_file,
         verify_tls=settings.verify_tls,
+        paced="uploads_at_once" not in settings.model_fields_set,
     )
 
 
@@ -147,6 +150,15 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     return number
 
 
+def _trash(settings: MirrorSettings) -> LocalTrash:
+    configured = settings.trash.folder
+    return open_trash(
+        os.fsencode(settings.folder),
+        None if configured is None else os.fsencode(configured),
+        settings.id,
+    )
+
+
 async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
     number = await built.state.write(partial(_enter, settings))
     return Mirror(
@@ -158,4 +170,6 @@ async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
         gate=built.gates[settings.server],
         state=built.state,
         clock=built.clock,
+        trash=_trash(settings),
+        host=platform.node() or "this machine",
     )

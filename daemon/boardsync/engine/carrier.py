@@ -18,8 +18,10 @@ from boardsync.engine.attempt import postpone
 from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
+from boardsync.engine.move import Mover
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
+from boardsync.engine.remove import Remover
 from boardsync.errors import BoardsyncError
 from boardsync.model import ActionKind, TransferState
 from boardsync.state import transfers
@@ -30,6 +32,8 @@ log = structlog.get_logger(__name__)
 
 AHEAD = 2
 """Uploads that are read and prepared while others are on the wire."""
+GROUPS = (transfers.UPLOADS, transfers.DOWNLOADS, transfers.STEPS)
+Kinds = tuple[ActionKind, ...]
 READ_AT_ONCE = 64
 """Due transfers that are read from the state together."""
 IDLE_SECONDS = 60.0
@@ -39,15 +43,16 @@ TROUBLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class AtOnce:
-    """How many transfers a server is given at one time."""
+    """How many transfers a server is given at one time. steps: those without bytes."""
 
     uploads: int = 2
     downloads: int = 4
+    steps: int = 4
 
 
 @dataclass(slots=True)
 class Due:
-    """Transfers of one kind that may go. more: the state may hold others that may go."""
+    """Transfers of some kinds that may go. more: the state may hold others that may go."""
 
     waiting: deque[TransferRecord] = field(default_factory=deque)
     more: bool = True
@@ -76,9 +81,11 @@ class Carrier:
         self._mirrors = {mirror.number: mirror for mirror in mirrors}
         self._pushers = {number: Pusher(mirror) for number, mirror in self._mirrors.items()}
         self._pullers = {number: Puller(mirror) for number, mirror in self._mirrors.items()}
+        self._movers = {number: Mover(mirror) for number, mirror in self._mirrors.items()}
+        self._removers = {number: Remover(mirror) for number, mirror in self._mirrors.items()}
         self._under_way: dict[int, TransferRecord] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._due = {kind: Due() for kind in transfers.TRAVELLING}
+        self._due: dict[Kinds, Due] = {kinds: Due() for kinds in GROUPS}
         self._next_due_ms = math.inf
         self._wake = asyncio.Event()
         self._done = asyncio.Event()
@@ -160,47 +167,49 @@ class Carrier:
             self._look_again()
         self._start_uploads()
         self._start_downloads()
+        self._start_steps()
 
     def _look_again(self) -> None:
         self._next_due_ms = math.inf
         for due in self._due.values():
             due.look_again()
 
-    def _room(self, kind: ActionKind) -> int:
-        busy = sum(1 for one in self._under_way.values() if one.kind is kind)
-        if kind is ActionKind.DOWNLOAD:
-            return self._at_once.downloads - busy
-        return (self._at_once.uploads + AHEAD) * self._batch - busy
+    def _room(self, kinds: Kinds) -> int:
+        busy = sum(1 for one in self._under_way.values() if one.kind in kinds)
+        if kinds is transfers.UPLOADS:
+            return (self._at_once.uploads + AHEAD) * self._batch - busy
+        most = self._at_once.downloads if kinds is transfers.DOWNLOADS else self._at_once.steps
+        return most - busy
 
     @property
     def _batch(self) -> int:
         return next(iter(self._mirrors.values())).server.capabilities.batch
 
-    def _least_room(self, kind: ActionKind) -> int:
+    def _least_room(self, kinds: Kinds) -> int:
         """Return from how much room on it is worth asking: what is on the wire stays busy."""
-        return AHEAD * self._batch if kind is ActionKind.UPLOAD else 1
+        return AHEAD * self._batch if kinds is transfers.UPLOADS else 1
 
     def _seen_boards(self) -> list[int]:
         """Return the boards that uploads may go to."""
         return [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
 
-    def _take(self, kind: ActionKind) -> list[TransferRecord]:
+    def _take(self, kinds: Kinds) -> list[TransferRecord]:
         """Take as many transfers that may go as there is room for."""
-        room, due = self._room(kind), self._due[kind]
-        if room < self._least_room(kind):
+        room, due = self._room(kinds), self._due[kinds]
+        if room < self._least_room(kinds):
             return []
         if due.more and len(due.waiting) < room:
             limit = max(room, READ_AT_ONCE)
             due.waiting.clear()
-            due.waiting.extend(self._read_due(kind, limit))
+            due.waiting.extend(self._read_due(kinds, limit))
             due.more = len(due.waiting) == limit
         return [due.waiting.popleft() for _ in range(min(room, len(due.waiting)))]
 
-    def _read_due(self, kind: ActionKind, limit: int) -> list[TransferRecord]:
-        boards = self._seen_boards() if kind is ActionKind.UPLOAD else None
+    def _read_due(self, kinds: Kinds, limit: int) -> list[TransferRecord]:
+        boards = self._seen_boards() if kinds is transfers.UPLOADS else None
         with self._state.read() as connection:
             return transfers.due(
-                connection, list(self._mirrors), kind, now_ms(self._clock),
+                connection, list(self._mirrors), kinds, now_ms(self._clock),
                 list(self._under_way), limit, boards,
             )  # fmt: skip
 
@@ -208,9 +217,9 @@ class Carrier:
         """Start uploads in batches of one board; one upload of a token at a time."""
         tokens = {one.token for one in self._under_way.values()}
         groups: dict[tuple[int, int], list[TransferRecord]] = {}
-        for transfer in self._take(ActionKind.UPLOAD):
+        for transfer in self._take(transfers.UPLOADS):
             if transfer.token in tokens:
-                self._due[ActionKind.UPLOAD].more = True
+                self._due[transfers.UPLOADS].more = True
                 continue
             tokens.add(transfer.token)
             groups.setdefault((transfer.mirror, transfer.board), []).append(transfer)
@@ -221,8 +230,21 @@ class Carrier:
                 self._start(batch, self._pushers[mirror].carry(batch))
 
     def _start_downloads(self) -> None:
-        for transfer in self._take(ActionKind.DOWNLOAD):
+        for transfer in self._take(transfers.DOWNLOADS):
             self._start([transfer], self._pullers[transfer.mirror].carry(transfer))
+
+    def _start_steps(self) -> None:
+        for transfer in self._take(transfers.STEPS):
+            mover, remover = self._movers[transfer.mirror], self._removers[transfer.mirror]
+            work = {
+                ActionKind.MOVE_ITEM: mover.move_item,
+                ActionKind.MOVE_FILE: mover.move_file,
+                ActionKind.SET_ASIDE: mover.set_aside,
+                ActionKind.RESTORE_ITEM: remover.restore_item,
+                ActionKind.TRASH_ITEM: remover.trash_item,
+                ActionKind.TRASH_FILE: remover.trash_file,
+            }[transfer.kind]
+            self._start([transfer], work(transfer))
 
     def _start(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
         self._under_way.update({one.id: one for one in batch})

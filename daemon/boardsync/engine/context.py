@@ -13,11 +13,14 @@ from boardsync.engine.gate import Gate
 from boardsync.formats import format_by_extension
 from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
+from boardsync.local.trash import LocalTrash
 from boardsync.model import Capabilities
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs
 from boardsync.plan.cases import PullPolicy
+from boardsync.plan.guards import Guard
 from boardsync.plan.layout import Layout
+from boardsync.plan.links import Policy
 from boardsync.plan.settling import Waits
 from boardsync.servers.port import Server
 from boardsync.state.database import State
@@ -41,7 +44,8 @@ class Mirror:
 
     seen_boards: boards (our numbers) whose items were all seen and read since this process
     began, or since the server was last away. No upload starts to any other. compiled: the
-    rules by the content of the ignore file they were made with.
+    rules by the content of the ignore file they were made with. host: this machine's name, for
+    conflict names.
     """
 
     settings: MirrorSettings
@@ -52,6 +56,8 @@ class Mirror:
     gate: Gate
     state: State
     clock: Clock
+    trash: LocalTrash
+    host: str
     seen_boards: set[int] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     compiled: dict[bytes, Rules] = field(default_factory=dict)
@@ -68,6 +74,12 @@ class Mirror:
     def absolute(self, path: bytes) -> bytes:
         """Return a file's absolute path."""
         return os.path.join(self.root, path)
+
+    def remote_name(self, path: bytes) -> str:
+        """Return a file's name for kinds that keep names: its path below the board's folder."""
+        subfolder = self.layout.subfolder_of(path)
+        below = path[len(subfolder) + 1 :] if subfolder else path
+        return below.decode("utf-8", "surrogateescape")
 
     def rules(self) -> Rules:
         """Return the rules as they are now, `.boardsyncignore` included.
@@ -102,6 +114,24 @@ class Mirror:
             max_pixels=min(own.max_pixels, server.max_pixels or own.max_pixels),
             max_bytes=min(own.max_bytes, server.max_bytes or own.max_bytes),
         )
+
+    def policy(self) -> Policy:
+        """Return what happens when one side of a picture is not as it was."""
+        own, direction = self.settings.policies, self.settings.direction
+        return Policy(
+            pushes=direction.pushes,
+            pulls=direction.pulls,
+            file_deleted=own.file_deleted,
+            item_deleted=own.item_deleted,
+            content_changed=own.content_changed,
+            both_changed=own.both_changed,
+            names_kept=self.server.capabilities.names_kept,
+            one_item=own.same_picture == "one",
+        )
+
+    def guard(self) -> Guard:
+        own = self.settings.guard
+        return Guard(own.enabled, own.share, own.least, own.most, own.whole)
 
     def pull_policy(self) -> PullPolicy:
         pull = self.settings.pull

@@ -13,24 +13,37 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.model import Action, ActionKind
+from boardsync.engine.decide_links import REMOVALS, Parting, decide_links
+from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import decide_file, decide_item
 from boardsync.plan.layout import Layout
-from boardsync.state import cases, links, runs, transfers
+from boardsync.state import cases, holds, links, runs, transfers
 from boardsync.state.records import BoardRecord
 
 Boards = dict[bytes, BoardRecord]
 OpenFiles = list[tuple[bytes, str]]
 
 CHUNK = 500
-RECORDS_ONLY = frozenset({ActionKind.LINK, ActionKind.RELINK})
+RECORDS_ONLY = frozenset({ActionKind.LINK, ActionKind.RELINK, ActionKind.FOLLOW})
 
 
 @dataclass(slots=True)
 class Plan:
-    """What one decision asks for. blocked: by reason, files whose board cannot be written to."""
+    """What one decision asks for.
+
+    partings: links whose missing side is not made again. held: by side, removals that wait for
+    consent, and why. judged: the sides whose removals were all looked at, so that a hold that
+    names more can let go. unsure: links that time, or another look, will decide.
+    links_changed: how often links had changed when it was made.
+    blocked: by reason, files whose board cannot be written to.
+    """
 
     actions: list[tuple[int, Action]] = field(default_factory=list)
+    partings: list[Parting] = field(default_factory=list)
+    held: dict[str, tuple[list[tuple[int, Action]], str]] = field(default_factory=dict)
+    judged: bool = False
+    unsure: int = 0
+    links_changed: int = 0
     blocked: dict[str, int] = field(default_factory=dict)
 
 
@@ -42,9 +55,13 @@ def decide(
     boards: by subfolder, those whose listing was seen. search: for boards where `pull.search`
     is set, the items that match. paths: only these files, and no items; None for everything.
     """
-    plan = Plan()
+    with mirror.state.read() as connection:
+        changed = links.changes(connection, mirror.number)
+    found = decide_links(mirror, boards, everything=paths is None)
+    plan = Plan(found.actions, found.partings, found.held, found.judged, found.waiting, changed)
     if mirror.settings.direction.pushes:
-        plan.actions += _file_actions(mirror, boards, plan, paths)
+        actions = _file_actions(mirror, boards, plan, paths)
+        plan.actions += [one for one in actions if one[1].path not in found.claims]
     if mirror.settings.direction.pulls and paths is None:
         for record in boards.values():
             matching = search.get(record.id)
@@ -55,6 +72,7 @@ def decide(
 def _file_actions(
     mirror: Mirror, boards: Boards, plan: Plan, paths: Sequence[bytes] | None
 ) -> Iterator[tuple[int, Action]]:
+    policy = mirror.policy()
     with mirror.state.read() as connection:
         for batch in _open_batches(connection, mirror, paths):
             for subfolder, files in _by_subfolder(mirror.layout, batch).items():
@@ -65,7 +83,7 @@ def _file_actions(
                 for case in cases.file_cases(
                     connection, mirror.number, mirror.key, board.id, files
                 ):
-                    action = decide_file(mirror.key, case).action
+                    action = decide_file(mirror.key, case, policy).action
                     if action is not None:
                         yield (
                             board.id,
@@ -120,7 +138,7 @@ async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int
 
     run: the run to add to. Returns the run; None when there was nothing to do yet.
     """
-    if not plan.actions:
+    if not (plan.actions or plan.partings or plan.held or plan.judged):
         return run
     moment = now_ms(mirror.clock)
     return await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
@@ -128,17 +146,70 @@ async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int
 
 def _record(
     c: Connection, mirror: Mirror, plan: Plan, cause: str, run: int | None, moment: int
-) -> int:
+) -> int | None:
+    if links.changes(c, mirror.number) != plan.links_changed:
+        _leave_out_overtaken(c, mirror, plan)
+    _hold(c, mirror, plan, moment)
+    if not (plan.actions or plan.partings):
+        return run
     number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
-    linked = 0
+    for parting in plan.partings:
+        links.part(c, parting.link, parting.state, moment)
+    linked = moved = 0
     for board, action in plan.actions:
-        if action.kind in RECORDS_ONLY:
+        if action.kind is ActionKind.FOLLOW:
+            links.change(c, _number(action), moment, path=action.target)
+            moved += 1
+        elif action.kind in RECORDS_ONLY:
             links.agree(c, _new_link(mirror, board, action, number), moment)
             linked += 1
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
     planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
-    runs.count(c, number, moment, planned=planned, linked=linked)
+    runs.count(c, number, moment, planned=planned, linked=linked, moved=moved)
     return number
+
+
+def _leave_out_overtaken(c: Connection, mirror: Mirror, plan: Plan) -> None:
+    """Leave out what a transfer has settled since the plan was made: it would be done twice."""
+    plan.actions = [
+        pair for pair in plan.actions if not _is_overtaken(c, mirror, *pair)
+    ]  # fmt: skip
+    plan.partings = [
+        one for one in plan.partings
+        if (found := links.find(c, one.link)) is not None
+        and (found.state, found.path) == (LinkState.AGREED.value, one.path)
+    ]  # fmt: skip
+
+
+def _is_overtaken(c: Connection, mirror: Mirror, board: int, action: Action) -> bool:
+    if action.link is not None:
+        found = links.find(c, action.link)
+        if found is None or found.path != action.path:
+            return True
+        replaced = action.kind is ActionKind.TRASH_ITEM and found.state == LinkState.SUPERSEDED
+        if found.state != LinkState.AGREED.value and not replaced:
+            return True
+    if action.kind is ActionKind.UPLOAD:
+        assert action.path is not None and action.digest is not None  # noqa: S101, PT018
+        linked = links.has_picture(c, mirror.number, action.path, action.digest, board)
+        return linked and action.link is None
+    if action.kind is ActionKind.DOWNLOAD and action.link is None:
+        return links.has_version(c, board, str(action.item_id), action.version)
+    return False
+
+
+def _hold(c: Connection, mirror: Mirror, plan: Plan, moment: int) -> None:
+    """See to it that holds name what waits for consent now, and nothing else."""
+    for side in REMOVALS.values():
+        held, reason = plan.held.get(side, ([], ""))
+        if held or plan.judged:
+            numbers = [_number(action) for _, action in held]
+            holds.keep(c, mirror.number, side, numbers, reason, moment)
+
+
+def _number(action: Action) -> int:
+    assert action.link is not None  # noqa: S101
+    return action.link
 
 
 def _new_link(mirror: Mirror, board: int, action: Action, run: int) -> links.NewLink:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.model import Item, Mark, TransferState
+from boardsync.model import Item, LinkState, Mark, TransferState
 from boardsync.state import cases, links, observations
 from boardsync.state.records import BoardRecord, TransferRecord
 
@@ -83,7 +83,8 @@ async def look_up(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) 
 async def _own_items(
     mirror: Mirror, board: BoardRecord, transfer: TransferRecord
 ) -> list[tuple[Item, Mark]]:
-    """Find our items, oldest first: on this board, with exactly our mark, linked to nothing.
+    """Find our items, oldest first: on this board, with exactly our mark, linked to
+    no other picture.
 
     A person may have put a copy that carries our token on another board, or on this one.
     """
@@ -97,7 +98,11 @@ async def _own_items(
             mark = marks.get(item.item_id)
             if mark is None or (mark.mirror, mark.token, mark.file) != expected:
                 continue
-            if not links.is_linked(connection, board.id, item.item_id):
+            known = links.of_item(connection, board.id, item.item_id)
+            others = [one for one in known if one.state == LinkState.AGREED.value]
+            # A copy of the same picture may have found it first: one item, two links.
+            same = mirror.policy().one_item and all(one.digest == transfer.digest for one in others)
+            if same or not others:
                 own.append((item, mark))
     return own
 

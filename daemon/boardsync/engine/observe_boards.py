@@ -14,7 +14,7 @@ from boardsync.engine.context import Mirror
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import links, observations, places
+from boardsync.state import absence, links, observations, places
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
@@ -149,6 +149,21 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
     return BoardSeen(changed, count, unread)
 
 
+async def observe_stars(mirror: Mirror, board: BoardRecord) -> bool:
+    """See which items are starred now: listings do not tell. Returns whether any changed.
+
+    Of an item that is not known yet, its description tells. Raises ServerRefused where the
+    kind has no stars.
+    """
+    starred = await mirror.server.starred(board.server_id)
+    with mirror.state.read() as connection:
+        known = observations.starred_items(connection, board.id)
+    if starred == known:
+        return False
+    changes = dict.fromkeys(starred - known, True) | dict.fromkeys(known - starred, False)
+    return await mirror.state.write(lambda c: observations.note_stars(c, board.id, changes)) > 0
+
+
 async def _note_listing(
     mirror: Mirror, board: BoardRecord, digest: str | None, seconds: float, newest: int
 ) -> None:
@@ -188,13 +203,57 @@ async def _record_listing(
         listed = {entry.item_id for entry in listing.entries} | just_linked
         gone = [item_id for item_id in known if item_id not in listed]
     if fresh or gone:
-        await mirror.state.write(partial(_write_listed, board.id, fresh, gone))
+        moment = now_ms(mirror.clock)
+        await mirror.state.write(partial(_write_listed, board.id, fresh, gone, moment))
     return bool(fresh or gone)
 
 
-def _write_listed(board: int, fresh: list[Entry], gone: list[str], c: Connection) -> None:
+def _write_listed(
+    board: int, fresh: list[Entry], gone: list[str], moment: int, c: Connection
+) -> None:
     observations.see_entries(c, board, fresh)
+    absence.note_items_back(c, board, [entry.item_id for entry in fresh])
+    absence.note_items_gone(c, board, gone, moment)
     observations.forget_items(c, board, gone)
+
+
+async def confirm_absences(mirror: Mirror, board: BoardRecord) -> bool:
+    """Ask for items that vanished from a listing, each twice and some time apart.
+
+    A listing can be wrong. Returns whether anything became certain.
+    """
+    apart_ms = int(mirror.settings.settle.confirm * 1000)
+    changed = False
+    while True:
+        moment = now_ms(mirror.clock)
+        with mirror.state.read() as connection:
+            asked = absence.items_to_ask_for(
+                connection, mirror.number, board.id, moment - apart_ms, READ_CHUNK
+            )
+        if not asked:
+            return changed
+        found = await mirror.server.items(board.server_id, asked)
+        here = [
+            Entry(one.item_id, one.version) for one in found
+            if one.board_id == board.server_id and not one.trashed
+        ]  # fmt: skip
+        missing = sorted(set(asked).difference(one.item_id for one in here))
+        await mirror.state.write(partial(_write_asked, board.id, here, missing, moment))
+        if here:
+            log.warning(
+                "a listing left out items that are there", board=board.name, items=len(here)
+            )
+        changed = True
+
+
+def _write_asked(
+    board: int, here: list[Entry], missing: list[str], moment: int, c: Connection
+) -> None:
+    if here:
+        absence.note_items_back(c, board, [one.item_id for one in here])
+        observations.see_entries(c, board, here)
+        places.forget_listing(c, board)
+    absence.note_asked(c, board, missing, moment)
 
 
 async def read_unread(mirror: Mirror, board: BoardRecord) -> int:

@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
 
@@ -23,7 +23,7 @@ from boardsync.local.scan import Gone, scan, scan_paths
 from boardsync.model import FileStat
 from boardsync.plan.differences import Change, Difference, differences
 from boardsync.plan.settling import ready_at_ns
-from boardsync.state import links, observations, places
+from boardsync.state import absence, links, observations, places
 from boardsync.state.records import FileRecord
 
 log = structlog.get_logger(__name__)
@@ -130,7 +130,27 @@ def _record(mirror: Mirror, seen: FilesSeen, changed: Iterator[Difference]) -> N
     proven = [path for path in gone if not seen.report.unproven(path)]
     seen.gone = len(proven)
     for paths in chunked(iter(proven), WRITE_CHUNK):
-        mirror.state.write_now(partial(_write_gone, mirror.number, paths))
+        vanished = _vanished(mirror, seen.report, paths)
+        moment = now_ms(mirror.clock)
+        mirror.state.write_now(partial(_write_gone, mirror.number, paths, vanished, moment))
+
+
+def _vanished(mirror: Mirror, report: ScanReport, paths: list[bytes]) -> list[bytes]:
+    """Return those paths that were deleted or moved, as a person would say.
+
+    What a rule leaves alone now, or lay in a folder that was replaced by another one, is not
+    deleted: it is not looked after any more.
+    """
+    with mirror.state.read() as connection:
+        before = places.root_identity(connection, mirror.number)
+    if before not in (None, _identity(report)):
+        log.warning("another folder than before: what is missing counts as left, not as deleted")
+        return []
+    rules = mirror.rules()
+    return [
+        path for path in paths
+        if rules.verdict(path, False) is None and not os.path.lexists(mirror.absolute(path))
+    ]  # fmt: skip
 
 
 def _require_the_same_folder(mirror: Mirror, report: ScanReport, gone: list[bytes]) -> None:
@@ -157,11 +177,15 @@ def _identity(report: ScanReport) -> str:
 def _write_seen(number: int, chunk: list[Difference], now_ns: int, c: Connection) -> None:
     found = [(one.path, one.stat) for one in chunk if one.change is Change.SEEN and one.stat]
     observations.see_files(c, number, found, now_ns)
+    absence.note_files_back(c, number, [path for path, _ in found])
     doubted = [one.path for one in chunk if one.change is Change.DOUBTED]
     observations.doubt_files(c, number, doubted)
 
 
-def _write_gone(number: int, paths: list[bytes], c: Connection) -> None:
+def _write_gone(
+    number: int, paths: list[bytes], vanished: list[bytes], moment: int, c: Connection
+) -> None:
+    absence.note_files_gone(c, number, vanished, moment)
     observations.forget_files(c, number, paths)
 
 
@@ -181,11 +205,13 @@ async def hash_settled(
     until = mirror.clock.monotonic() + seconds
     while batch := _cut(_next_batch(mirror, done.after)):
         done.after = batch[-1].path
+        batch = await _in_our_time(mirror, batch)
         ready, early = _split_ready(mirror, batch, closed, done)
         # Before the first reading: what changes from here on must not count as hashed since.
         moment = mirror.clock.now_ns()
         results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
         await mirror.state.write(partial(_note, mirror.number, results, moment))
+        _tell_refusals(results)
         done.paths += [path for path, _, _ in results]
         skipped = len(ready) + len(early) - len(results)
         if skipped:
@@ -212,6 +238,29 @@ def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:
         return observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
 
 
+async def _in_our_time(mirror: Mirror, batch: list[FileRecord]) -> list[FileRecord]:
+    """Return a batch with changes of the future moved to the present, and record that.
+
+    They were seen before the clock was set back. Their quiet begins anew: it cannot be told how
+    much of it has passed.
+    """
+    now = mirror.clock.now_ns()
+    ahead = [one for one in batch if one.changed_ns > now]
+    if not ahead:
+        return batch
+    await mirror.state.write(partial(_see_now, mirror.number, ahead, now))
+    return [replace(one, changed_ns=min(one.changed_ns, now)) for one in batch]
+
+
+def _see_now(number: int, ahead: list[FileRecord], now_ns: int, c: Connection) -> None:
+    same = (one for one in ahead if observations.find_file(c, number, one.path) == one)
+    observations.see_files(c, number, [(one.path, _stat_of(one)) for one in same], now_ns)
+
+
+def _stat_of(one: FileRecord) -> FileStat:
+    return FileStat(one.size, one.mtime_ns, one.ctime_ns, one.inode)
+
+
 def _split_ready(
     mirror: Mirror, batch: list[FileRecord], closed: Collection[bytes], done: Hashed
 ) -> tuple[list[FileRecord], list[FileRecord]]:
@@ -224,7 +273,7 @@ def _split_ready(
         # A link that is younger than the change was made from what is there now.
         rewrite = one.changed_ns // 1_000_000 > linked.get(one.path, sys.maxsize)
         at = ready_at_ns(
-            FileStat(one.size, one.mtime_ns, one.ctime_ns, one.inode), one.changed_ns, waits,
+            _stat_of(one), one.changed_ns, waits,
             end_mark=mirror.has_end_mark(one.path), rewrite=rewrite,
         )  # fmt: skip
         if at <= now:
@@ -289,6 +338,11 @@ def _note(number: int, results: list[_Result], now_ns: int, c: Connection) -> No
     for path, stat, reason in results:
         if stat is None:
             observations.refuse_file(c, number, path, reason, now_ns)
+
+
+def _tell_refusals(results: list[_Result]) -> None:
+    for path, stat, reason in results:
+        if stat is None:
             log.warning("cannot be read", path=path, reason=reason)
 
 

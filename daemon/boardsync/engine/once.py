@@ -23,18 +23,22 @@ EXAMPLES = 5
 class MirrorResult:
     """What a pass did for one mirror.
 
-    left: transfers that are still waiting. refused: pictures that stand refused, since whenever;
-    they are told after every pass and leave it good, or one broken file would fail an unattended
-    job for ever. unreachable: the server or the folder is away.
+    left: transfers that are still waiting. held: removals that wait for consent. refused:
+    pictures that stand refused, since whenever; they are told after every pass and leave it
+    good, or one broken file would fail an unattended job for ever. unreachable: the server or
+    the folder is away.
     """
 
     mirror: str
     uploaded: int
     downloaded: int
     linked: int
+    moved: int
+    trashed: int
     refused: int
     failed: int
     left: int
+    held: int
     settling: int
     synced: int
     trouble: str | None
@@ -43,7 +47,7 @@ class MirrorResult:
 
     @property
     def good(self) -> bool:
-        return not (self.trouble or self.left or self.failed or self.settling)
+        return not (self.trouble or self.left or self.failed or self.settling or self.held)
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self) | {"good": self.good}
@@ -94,9 +98,12 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         uploaded=did["uploaded"],
         downloaded=did["downloaded"],
         linked=did["linked"],
+        moved=did["moved"],
+        trashed=did["trashed"],
         refused=tally.refused,
         failed=tally.failing,
         left=tally.waiting,
+        held=tally.held,
         settling=tally.settling,
         synced=tally.synced,
         trouble="; ".join(str(error) for error in troubles) or None,

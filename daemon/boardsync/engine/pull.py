@@ -10,7 +10,9 @@ import asyncio
 import errno
 import hashlib
 import os
+import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +20,7 @@ import structlog
 from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.pull_waits import is_overtaken, wait_instead
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
@@ -33,11 +36,13 @@ from boardsync.files.durable import (
     remove_if_there,
     sync_and_close,
 )
-from boardsync.files.snapshot import digest_file, stat_of
+from boardsync.files.snapshot import stat_of
+from boardsync.formats import format_by_extension
 from boardsync.local.root import open_root
-from boardsync.model import Download, FileStat, Item, TransferState
-from boardsync.plan.names import numbered, safe_name
-from boardsync.state import links, observations, places, runs, transfers
+from boardsync.local.trash import holds
+from boardsync.model import Download, FileStat, Item, LinkState, TransferState
+from boardsync.plan.names import numbered_path, safe_name, split_extension
+from boardsync.state import links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -68,24 +73,42 @@ class Puller:
         with self._mirror.state.read() as connection:
             board = places.board_by_id(connection, transfer.board)
         try:
-            if transfer.state is not TransferState.PLACING or not await self._resume(
-                board, transfer
-            ):
-                await self._fetch_and_place(board, transfer)
-            self._mirror.gate.worked()
+            if await self._begin_or_resume(board, transfer):
+                self._mirror.gate.worked()
         except ItemMissing:
             await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
             log.info("gone from the board before it was fetched", item=transfer.item_id)
         except BoardsyncError as error:
             await self._failed(board, transfer, error)
 
+    async def _begin_or_resume(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+        """Carry a transfer through. False: it waits or is overtaken; no server was asked."""
+        if transfer.state is TransferState.PLACING and await self._resume(board, transfer):
+            return True
+        if transfer.path is None and is_overtaken(self._mirror, board, transfer):
+            await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
+            return False
+        directory = os.path.dirname(self._target(board, transfer, str(transfer.item_id)))
+        if await wait_instead(self._mirror, board, transfer, directory):
+            return False
+        await self._fetch_and_place(board, transfer)
+        return True
+
+    def _target(
+        self, board: BoardRecord, transfer: TransferRecord, item_id: str, extension: str = ""
+    ) -> bytes:
+        """Return where a file goes: to the path that was planned, or where pulled files go."""
+        if transfer.path is not None:
+            return fitting_path(transfer.path, extension)
+        directory = self._mirror.layout.pull_directory(board.subfolder)
+        return directory + b"/" + local_name(item_id, extension)
+
     async def _fetch_and_place(self, board: BoardRecord, transfer: TransferRecord) -> None:
         item = await self._describe(board, transfer)
-        directory = self._mirror.layout.pull_directory(board.subfolder)
-        target = directory + b"/" + local_name(item)
+        target = self._target(board, transfer, item.item_id, item.extension)
         landed = await self._fetch(item, os.path.dirname(target))
         known = self._known_version(board, transfer, landed.digest)
-        if known is not None:
+        if known is not None and await self._is_there(transfer, known, landed.digest):
             # The same bytes under a new version: nothing to write, only to record.
             await asyncio.to_thread(remove_if_there, self._mirror.absolute(landed.temporary))
             await self._agree(board, transfer, item, known, landed.digest)
@@ -125,19 +148,69 @@ class Puller:
                     return known.path
         return None
 
+    async def _is_there(self, transfer: TransferRecord, path: bytes, digest: str) -> bool:
+        """Tell whether a linked file needs no writing. What was deleted on purpose stays so."""
+        if transfer.path is None:
+            return True
+        return await asyncio.to_thread(holds, self._mirror.absolute(path), digest)
+
     async def _place(
         self, board: BoardRecord, transfer: TransferRecord, item: Item, target: bytes,
         landed: Landed,
     ) -> None:  # fmt: skip
-        """Move the bytes to their final name, or the next free one, recording it first."""
-        for number in range(1, MOST_NUMBERS):
-            final = _numbered(target, number)
+        """Move the bytes to their final name, or the next free one, recording it first.
+
+        A name that was planned is not numbered: what is in its way is the old version of the
+        same picture, which goes to the trash, or it is something new, and all is decided anew.
+        """
+        number = 1
+        while number < MOST_NUMBERS:
+            final = numbered_path(target, number)
             await self._note_placing(transfer, final, landed)
             if await asyncio.to_thread(self._put, final, landed):
                 await self._agree(board, transfer, item, final, landed.digest)
                 log.info("downloaded", path=final, item=item.item_id, board=board.name)
                 return
+            if final != transfer.path:
+                number += 1
+            elif not await self._make_way(transfer):
+                await self._overtaken(transfer, landed)
+                return
         raise Refused(f"no free name for {os.fsdecode(target)} after {MOST_NUMBERS} tries")
+
+    async def _make_way(self, transfer: TransferRecord) -> bool:
+        """Put the file that is to be replaced into the trash. False: it is another one by now."""
+        mirror, path, digest = self._mirror, transfer.path, transfer.digest
+        if path is None or digest is None:
+            return False
+        if not await asyncio.to_thread(holds, mirror.absolute(path), digest):
+            return False
+        moment = now_ms(mirror.clock)
+        day = time.strftime("%Y-%m-%d", time.gmtime(moment / 1000))
+        place = await asyncio.to_thread(mirror.trash.place_for, path, day)
+        # Recorded first: a kill in between leaves a record of nothing, never a file of none.
+        entry = await mirror.state.write(
+            partial(
+                trash.add, now_ms=moment, mirror=transfer.mirror, run=transfer.run,
+                side=trash.FILE, reason="the board has newer content", guarded=False,
+                link=transfer.link, path=path, digest=digest, board=transfer.board,
+                item_id=transfer.item_id, version=transfer.version, place=place,
+            )
+        )  # fmt: skip
+        try:
+            await asyncio.to_thread(mirror.trash.put, path, digest, place)
+        except FileChanging:
+            await mirror.state.write(lambda c: trash.forget(c, entry))
+            return False
+        return True
+
+    async def _overtaken(self, transfer: TransferRecord, landed: Landed) -> None:
+        """Give up a download whose place is taken by something new."""
+        log.info("overtaken: another file is there now", path=transfer.path)
+        await asyncio.to_thread(remove_if_there, self._mirror.absolute(landed.temporary))
+        await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
+        if transfer.path is not None:
+            self._mirror.hints.path(transfer.path)
 
     def _put(self, final: bytes, landed: Landed) -> bool:
         """Rename into place. True also when these very bytes are there already."""
@@ -145,7 +218,7 @@ class Puller:
         try:
             move_without_replacing(temporary, path)
         except FileExistsError:
-            if not _holds(path, landed.digest):
+            if not holds(path, landed.digest):
                 return False
             remove_if_there(temporary)
         except OSError as error:
@@ -168,16 +241,16 @@ class Puller:
         if transfer.final is None or transfer.temporary is None or transfer.got is None:
             return False
         item = await self._describe(board, transfer)
-        if await asyncio.to_thread(_holds, self._mirror.absolute(transfer.final), transfer.got):
+        if await asyncio.to_thread(holds, self._mirror.absolute(transfer.final), transfer.got):
             await asyncio.to_thread(remove_if_there, self._mirror.absolute(transfer.temporary))
             await self._agree(board, transfer, item, transfer.final, transfer.got)
             return True
         temporary = self._mirror.absolute(transfer.temporary)
-        if not await asyncio.to_thread(_holds, temporary, transfer.got):
+        if not await asyncio.to_thread(holds, temporary, transfer.got):
             return False
-        directory = self._mirror.layout.pull_directory(board.subfolder)
         landed = Landed(transfer.got, transfer.temporary)
-        await self._place(board, transfer, item, directory + b"/" + local_name(item), landed)
+        target = self._target(board, transfer, item.item_id, item.extension)
+        await self._place(board, transfer, item, target, landed)
         return True
 
     async def _agree(
@@ -197,7 +270,9 @@ class Puller:
                 mirror=transfer.mirror, path=path, digest=digest, board=board.id,
                 item_id=item.item_id, version=item.version, made="pull", run=transfer.run,
             )  # fmt: skip
-            links.agree(c, new, moment)
+            agreed = links.agree(c, new, moment).number
+            if transfer.link is not None and transfer.link != agreed:
+                links.part(c, transfer.link, LinkState.SUPERSEDED, moment)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, downloaded=1)
 
@@ -229,13 +304,22 @@ class Puller:
         log.warning("cannot be fetched", item=transfer.item_id, reason=reason)
 
 
-def local_name(item: Item) -> bytes:
+def local_name(item_id: str, extension: str) -> bytes:
     """Return the file name for an item: the server's name, made safe, with a fitting extension."""
-    parts = [safe_name(part) for part in item.item_id.split("/") if part not in ("", ".", "..")]
+    parts = [safe_name(part) for part in item_id.split("/") if part not in ("", ".", "..")]
     name = "/".join(parts) or "picture"
-    if item.extension and not name.lower().endswith(item.extension):
-        name += item.extension
+    if extension and not name.lower().endswith(extension):
+        name += extension
     return name.encode("utf-8", "surrogateescape")
+
+
+def fitting_path(path: bytes, extension: str) -> bytes:
+    """Return a path with the extension that fits the bytes: servers re-encode pictures."""
+    name = path.decode("utf-8", "surrogateescape")
+    wanted = format_by_extension(f"x{extension}")
+    if not extension or (wanted is not None and wanted is format_by_extension(path)):
+        return path
+    return (split_extension(name)[0] + extension).encode("utf-8", "surrogateescape")
 
 
 async def sweep(mirror: Mirror) -> int:
@@ -249,7 +333,10 @@ async def sweep(mirror: Mirror) -> int:
     try:
         return await asyncio.to_thread(_sweep, mirror, directories, kept)
     except OSError as error:
-        log.warning("litter of an interrupted download could not be removed", error=str(error))
+        log.warning(
+            "litter of an interrupted download could not be removed",
+            mirror=mirror.name, error=str(error),
+        )  # fmt: skip
         return 0
 
 
@@ -303,21 +390,6 @@ def _disk_error(error: OSError, path: bytes) -> BoardsyncError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return NoRoom(f"{where}: the disk is full; free some space")
     return FolderAway(f"{where}: cannot be written: {error.strerror}")
-
-
-def _numbered(target: bytes, number: int) -> bytes:
-    if number == 1:
-        return target
-    directory, name = os.path.split(target)
-    text = numbered(name.decode("utf-8", "surrogateescape"), number)
-    return os.path.join(directory, text.encode("utf-8", "surrogateescape"))
-
-
-def _holds(path: bytes, digest: str) -> bool:
-    try:
-        return digest_file(path)[0] == digest
-    except BoardsyncError:
-        return False
 
 
 def _stat(path: bytes) -> FileStat:

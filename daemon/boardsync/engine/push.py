@@ -19,9 +19,12 @@ from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
 from boardsync.engine.lookup import Arrived, NotThere, doubtful_tokens, look_up
+from boardsync.engine.remove import removal_key
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
+    ItemChanged,
+    Missing,
     OutcomeUnknown,
     PictureRefused,
     Refused,
@@ -32,10 +35,14 @@ from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadRe
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
-from boardsync.state import links, observations, places, runs, transfers
+from boardsync.state import links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
+
+
+BATCH_BYTES = 16 << 20
+"""From how much on a batch is sent although it could hold more: it is all in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,12 @@ class Parcel:
     transfer: TransferRecord
     snapshot: Snapshot
     prepared: Prepared
+
+    @property
+    def size(self) -> int:
+        """How much memory it holds, in bytes."""
+        sent = 0 if self.prepared.untouched else len(self.prepared.content)
+        return len(self.snapshot.content) + sent
 
     @property
     def path(self) -> bytes:
@@ -74,11 +87,14 @@ class Pusher:
         with self._mirror.state.read() as connection:
             board = places.board_by_id(connection, batch[0].board)
             doubtful = doubtful_tokens(connection, board, batch)
-        parcels = []
+        parcels: list[Parcel] = []
         for transfer in batch:
             parcel = await self._pack(board, transfer, doubtful=transfer.token in doubtful)
             if parcel is not None:
                 parcels.append(parcel)
+            if sum(one.size for one in parcels) >= BATCH_BYTES:
+                await self._send(board, parcels)
+                parcels.clear()
         if parcels:
             await self._send(board, parcels)
 
@@ -183,7 +199,7 @@ class Pusher:
         """Record the intents, send, record the outcomes."""
         moment = now_ms(self._mirror.clock)
         await self._mirror.state.write(lambda c: _note_intents(c, parcels, moment))
-        uploads = [self._upload(parcel) for parcel in parcels]
+        uploads = [self._upload(board, parcel) for parcel in parcels]
         try:
             results = await self._mirror.server.upload(board.server_id, uploads)
         except BoardsyncError as error:
@@ -198,7 +214,7 @@ class Pusher:
             if problem is not None:
                 raise problem
 
-    def _upload(self, parcel: Parcel) -> Upload:
+    def _upload(self, board: BoardRecord, parcel: Parcel) -> Upload:
         prepared, transfer = parcel.prepared, parcel.transfer
         assert transfer.token is not None and transfer.digest is not None  # noqa: S101, PT018
         mark = Mark(
@@ -210,7 +226,7 @@ class Pusher:
             name=show_name(parcel) if self._mirror.settings.upload.name_in_mark else None,
         )
         return Upload(
-            name=remote_name(self._mirror, parcel),
+            name=self._mirror.remote_name(parcel.path),
             content=prepared.content,
             media_type=prepared.media_type,
             mark=mark,
@@ -218,6 +234,8 @@ class Pusher:
             width=prepared.width,
             height=prepared.height,
             created_ms=parcel.snapshot.stat.mtime_ns // 1_000_000,
+            replaces=(old := replaced_item(board, transfer)),
+            trash_key="" if old is None else removal_key(transfer),
         )
 
     async def _settle(
@@ -231,6 +249,8 @@ class Pusher:
             self._mirror.gate.worked()
         elif result.outcome is Outcome.REFUSED:
             await self._refuse(transfer, str(result.error))
+        elif result.outcome is Outcome.CHANGED:
+            await self._decide_anew(transfer)
         else:
             await self._unknown(transfer, result.error)
 
@@ -239,9 +259,18 @@ class Pusher:
         pixels: str | None,
     ) -> None:  # fmt: skip
         """Observation, link and transfer in one transaction."""
-        moment = now_ms(self._mirror.clock)
+        moment, old = now_ms(self._mirror.clock), replaced_item(board, transfer)
+        trashed_id = await self._trashed_id(transfer, old)
 
-        def write(c: Connection) -> None:
+        def write(c: Connection) -> int:
+            superseded = 0
+            if old is not None and trashed_id is not None:
+                trash.add(
+                    c, moment, mirror=transfer.mirror, run=transfer.run, side=trash.ITEM,
+                    reason="newer content of its file replaced it", guarded=False,
+                    path=transfer.path, board=board.id, item_id=old.item_id,
+                    version=old.version, trashed_id=trashed_id,
+                )  # fmt: skip
             observations.describe_items(c, board.id, [(item, mark)])
             for path in _paths_of(c, self._mirror, board, transfer):
                 new = links.NewLink(
@@ -249,14 +278,31 @@ class Pusher:
                     item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
                     pixels=pixels, recipe=mark.recipe, run=transfer.run,
                 )  # fmt: skip
-                links.agree(c, new, moment)
+                superseded += links.agree(c, new, moment).superseded
             # What the last listing said is not what is there now.
             places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, uploaded=1)
+            return superseded
 
-        await self._mirror.state.write(write)
+        if await self._mirror.state.write(write) and old is None:
+            self._mirror.hints.boards("newer content was sent")
         log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
+
+    async def _trashed_id(self, transfer: TransferRecord, old: Item | None) -> str | None:
+        """Ask where the item is that was replaced: the same key always finds it."""
+        if old is None:
+            return None
+        try:
+            return await self._mirror.server.trash(old, removal_key(transfer))
+        except (Missing, ItemChanged):
+            return None
+
+    async def _decide_anew(self, transfer: TransferRecord) -> None:
+        """The item that was to be replaced is another one by now: nothing was stored."""
+        log.info("overtaken: its item changed on the board", path=transfer.path)
+        await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
+        self._mirror.hints.boards("an item changed")
 
     async def _refuse(self, transfer: TransferRecord, reason: str) -> None:
         """The picture will not be taken as it is: say so once, until it changes."""
@@ -307,11 +353,11 @@ def prepare_snapshot(content: bytes, *, needs: Needs, limits: Limits) -> Prepare
     return prepare(content, needs, limits)
 
 
-def remote_name(mirror: Mirror, parcel: Parcel) -> str:
-    """Return the name for kinds that keep names: the path below the board's folder."""
-    subfolder = mirror.layout.subfolder_of(parcel.path)
-    below = parcel.path[len(subfolder) + 1 :] if subfolder else parcel.path
-    return below.decode("utf-8", "surrogateescape")
+def replaced_item(board: BoardRecord, transfer: TransferRecord) -> Item | None:
+    """Return the item whose place an upload takes, for kinds that keep names."""
+    if transfer.item_id is None:
+        return None
+    return Item(transfer.item_id, board.server_id, transfer.version)
 
 
 def show_name(parcel: Parcel) -> str:
@@ -329,6 +375,8 @@ def _paths_of(
         path for path in found
         if layout.subfolder_of(path) == board.subfolder and not layout.is_pulled_area(path)
     ]  # fmt: skip
+    if not mirror.policy().one_item:
+        return [_path(transfer)]
     return same if _path(transfer) in same else [_path(transfer), *same]
 
 

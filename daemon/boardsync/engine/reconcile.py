@@ -15,7 +15,14 @@ import structlog
 from boardsync.engine import decide, observe_files
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.engine.observe_boards import board_name, find_board, observe_board
+from boardsync.engine.follow_folders import follow_folders
+from boardsync.engine.observe_boards import (
+    board_name,
+    confirm_absences,
+    find_board,
+    observe_board,
+    observe_stars,
+)
 from boardsync.engine.observe_files import (
     FilesSeen,
     Hashed,
@@ -33,8 +40,9 @@ from boardsync.errors import (
 )
 from boardsync.formats import is_supported_file
 from boardsync.model import Action, ActionKind
-from boardsync.state import observations, places, transfers
+from boardsync.state import absence, observations, places, transfers
 from boardsync.state.records import BoardRecord
+from boardsync.telemetry.logging import about
 
 log = structlog.get_logger(__name__)
 
@@ -47,11 +55,15 @@ WHOLE = "whole pass"
 
 @dataclass(slots=True)
 class Look:
-    """Where to look: the sum of the hints since the last pass."""
+    """Where to look: the sum of the hints since the last pass.
+
+    decide: decide about everything, even if nothing new is seen there.
+    """
 
     cause: str = "schedule"
     folder: bool = False
     boards: bool = False
+    decide: bool = False
     paths: set[bytes] = field(default_factory=set)
     closed: set[bytes] = field(default_factory=set)
 
@@ -66,7 +78,10 @@ class Look:
 
 @dataclass(slots=True)
 class Pass:
-    """What a pass found and planned. troubles: why parts of it could not be done."""
+    """What a pass found and planned. troubles: why parts of it could not be done.
+
+    next_look_ms: when something that is in doubt now can be decided, None without a doubt.
+    """
 
     files: FilesSeen | None = None
     hashed: Hashed = field(default_factory=Hashed)
@@ -75,6 +90,7 @@ class Pass:
     run: int | None = None
     troubles: list[BoardsyncError] = field(default_factory=list)
     listing_seconds: float = 0.0
+    next_look_ms: int | None = None
 
 
 class Reconciler:
@@ -95,12 +111,18 @@ class Reconciler:
         """Make one pass. Failures are part of its result; they are also kept in the state."""
         async with self._lock:
             done = Pass()
-            await self._observe_files(look, done)
-            changed = await self._observe_boards(look, done)
-            await self._hash_and_decide(look, done)
-            await self._decide(look, done, everything=changed or look.folder or self._undecided)
-            self._troubles.pop(WHOLE, None)
-            await self._note_troubles(done)
+            with about(mirror=self._mirror.name):
+                if await follow_folders(self._mirror):
+                    self._boards.clear()
+                    look.folder = look.boards = True
+                await self._observe_files(look, done)
+                changed = await self._observe_boards(look, done)
+                await self._hash_and_decide(look, done)
+                everything = changed or look.folder or look.decide or self._undecided
+                await self._decide(look, done, everything=everything)
+                self._troubles.pop(WHOLE, None)
+                with about(run=done.run):
+                    await self._note_troubles(done)
             return done
 
     async def _observe_files(self, look: Look, done: Pass) -> None:
@@ -121,7 +143,8 @@ class Reconciler:
         """Hash what has settled; while there is more of it, send what is hashed on its way."""
         after, seconds = b"", observe_files.FIRST_BUDGET_SECONDS
         while True:
-            hashed = await hash_settled(self._mirror, look.closed, after, seconds)
+            with about(run=done.run):
+                hashed = await hash_settled(self._mirror, look.closed, after, seconds)
             seconds = observe_files.BUDGET_SECONDS
             done.hashed.absorb(hashed)
             if not hashed.more:
@@ -217,7 +240,11 @@ class Reconciler:
         if mirror.settings.pull.search and (seen.changed or fresh):
             found = await mirror.server.matching(board.server_id, mirror.settings.pull.search)
             self._matching[board.id] = set(found)
-        return seen.changed or fresh
+        changed = seen.changed or fresh
+        changed |= await confirm_absences(mirror, board)
+        if mirror.settings.direction.pulls and mirror.settings.pull.starred_only:
+            changed |= await observe_stars(mirror, board)
+        return changed
 
     def _note_unread(self, subfolder: bytes, board: BoardRecord, unread: int) -> None:
         """Uploads may go to a board whose items were all read, and to no other."""
@@ -263,6 +290,8 @@ class Reconciler:
         boards = {key: one for key, one in self._boards.items() if one.id in mirror.seen_boards}
         plan = await asyncio.to_thread(decide.decide, mirror, boards, self._matching, paths)
         done.plan.actions += plan.actions
+        done.plan.partings += plan.partings
+        done.plan.held = plan.held
         done.plan.blocked = plan.blocked
         if everything:
             self._undecided = bool(plan.blocked)
@@ -272,6 +301,9 @@ class Reconciler:
             done.run = await decide.record(mirror, plan, look.cause, done.run)
             if plan.actions:
                 self.planned()
+        done.next_look_ms = next_look_ms(mirror) if plan.unsure else None
+        if plan.unsure and (done.next_look_ms is not None or done.hashed.waiting):
+            self._undecided = True
 
     async def note_bug(self, error: Exception) -> None:
         """Let an unforeseen failure be seen where people look: nothing is in step then."""
@@ -296,6 +328,20 @@ class Reconciler:
             log.warning("waiting", reason=text)
         else:
             log.info("going on")
+
+
+def next_look_ms(mirror: Mirror) -> int | None:
+    """Return when time will have decided what is in doubt: asked twice, or quiet for long."""
+    settle, number = mirror.settings.settle, mirror.number
+    with mirror.state.read() as connection:
+        gone = (
+            absence.latest_file_gone_ms(connection, number),
+            absence.latest_item_gone_ms(connection, number),
+        )
+        asking = absence.next_asking_ms(connection, number, int(settle.confirm * 1000))
+    moments = [one + int(settle.removal * 1000) for one in gone if one is not None]
+    now = now_ms(mirror.clock)
+    return min((one for one in (*moments, asking) if one is not None and one > now), default=None)
 
 
 def board_key(subfolder: bytes) -> str:

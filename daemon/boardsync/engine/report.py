@@ -13,9 +13,10 @@ from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
 from boardsync.errors import SettingsError
-from boardsync.state import links, observations, places, runs, summary, transfers
+from boardsync.state import holds, links, observations, places, runs, summary, transfers, trash
 from boardsync.state.database import State
 from boardsync.state.records import LinkRecord, Tally
+from boardsync.state.trash import TrashRecord
 
 EXAMPLES = 10
 
@@ -50,6 +51,8 @@ def _never_run(settings: MirrorSettings) -> dict[str, Any]:
         "trouble_since_ms": None,
         "errors": [],
         "refusals": [],
+        "holds": [],
+        "trash_bytes": 0,
     }
     return told | asdict(Tally())
 
@@ -75,6 +78,11 @@ def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str
         {"path": show(f.path), "reason": f.refusal}
         for f in observations.refused_files(connection, number, EXAMPLES)
     ]
+    told["holds"] = [
+        {"hold": one.id, "side": one.side, "count": one.count, "since_ms": one.since_ms}
+        for one in holds.open_holds(connection, [number])
+    ]
+    told["trash_bytes"] = trash.count(connection, number)[1]
     told["condition"] = _condition(tally, trouble)
     return told
 
@@ -92,6 +100,8 @@ def _condition(tally: Tally, trouble: tuple[str, int] | None) -> str:
     """Say it in one word: the worst that is true."""
     if trouble:
         return "waiting"
+    if tally.held:
+        return "held"
     if tally.failing:
         return "failing"
     if tally.waiting or tally.settling or tally.unread:
@@ -118,17 +128,39 @@ def history(
             if number is None:
                 return []
         found = runs.history(connection, number, limit)
-    return [asdict(run) | {"mirror": names.get(run.mirror, run.mirror)} for run in found]
+        restored = trash.restored_by(connection, [run.id for run in found])
+    return [
+        asdict(run)
+        | {"mirror": names.get(run.mirror, run.mirror), "restored": restored.get(run.id, 0)}
+        for run in found
+    ]
 
 
 def run_details(state: State, number: int, limit: int = 1000) -> dict[str, Any] | None:
     """Tell what one run did, picture by picture."""
     with state.read() as connection:
         run = runs.find(connection, number)
-        made = links.of_run(connection, number, limit) if run is not None else []
-    if run is None:
-        return None
-    return asdict(run) | {"links": [link_values(link) for link in made]}
+        if run is None:
+            return None
+        made = links.of_run(connection, number, limit)
+        removed = [
+            entry for state in (trash.TRASHED, trash.RESTORED, trash.PURGED)
+            for entry in trash.of_run(connection, number, state)
+        ]  # fmt: skip
+    restored = sum(entry.state == trash.RESTORED for entry in removed)
+    return asdict(run) | {
+        "restored": restored,
+        "links": [link_values(link) for link in made],
+        "trash": [_removal_values(entry) for entry in removed[:limit]],
+    }
+
+
+def _removal_values(entry: TrashRecord) -> dict[str, Any]:
+    """Return what a run put into the trash, or took out of it, as it is told."""
+    return {
+        "id": entry.id, "side": entry.side, "state": entry.state, "path": show(entry.path),
+        "item_id": show(entry.item_id), "reason": entry.reason,
+    }  # fmt: skip
 
 
 def link_values(link: LinkRecord) -> dict[str, Any]:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import glob
+import math
 import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
+from boardsync.engine.trash_can import purge_expired, purge_seconds
 from boardsync.errors import BoardsyncError
-from boardsync.state import places, runs
+from boardsync.plan.backoff import CAP_SECONDS
+from boardsync.state import jobs, places, runs, transfers
 from boardsync.state.copies import check_integrity, copy_database
 from boardsync.state.trouble import opening
 
@@ -22,27 +28,105 @@ log = structlog.get_logger(__name__)
 
 SPREAD_SECONDS = 10
 """Mirrors of many machines need not all knock at the same second."""
+SOON_SECONDS = 60.0
+"""What is overdue at the start lets the start itself go first."""
+CLOCK_SECONDS = 30.0
+STEP_SECONDS = 60.0
+"""How often the clock is looked at, and what it may be set back by without a word."""
+LONGEST_WAIT_SECONDS = 2 * CAP_SECONDS
+"""No transfer waits so long on purpose."""
 STAMP = "%Y%m%d-%H%M%S"
+
+Job = Callable[[Assembly], Awaitable[bool]]
+"""A long job. It tells whether it was done."""
 
 
 def make_scheduler(assembly: Assembly) -> AsyncIOScheduler:
     """Build the timetable of the settings. Kept in memory: schedules belong to the settings."""
     scheduler = AsyncIOScheduler(timezone="UTC")
-    every = assembly.settings.schedule
-    jobs = (
-        (_reconcile, every.reconcile_every),
-        (_rescan, every.full_rescan_every),
-        (_prune, min(every.history_keep, 86_400.0)),
-        (_check_database, every.database_check_every),
-        (_back_up, every.backup_every),
-    )
-    for job, seconds in jobs:
-        scheduler.add_job(
-            job, "interval", seconds=seconds, jitter=min(SPREAD_SECONDS, seconds / 10),
-            args=[assembly], id=job.__name__.strip("_"), coalesce=True, max_instances=1,
-            misfire_grace_time=None,
-        )  # fmt: skip
+    plan_jobs(scheduler, assembly)
     return scheduler
+
+
+def plan_jobs(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
+    """Plan all jobs from now on; those that are planned already, anew.
+
+    Long jobs count from when they were last done, whichever process did them: a machine that is
+    on for some hours a day makes its backups all the same.
+    """
+    every, now = assembly.settings.schedule, now_ms(assembly.clock)
+    # The start compares both sides, and opening the state file checks it.
+    _add(scheduler, "reconcile", partial(_reconcile, assembly), every.reconcile_every)
+    check = partial(_check_database, assembly)
+    _add(scheduler, "check_database", check, every.database_check_every)
+    with assembly.state.read() as connection:
+        done = jobs.last_done(connection)
+    for name, job, seconds in (
+        ("rescan", _rescan, every.full_rescan_every),
+        ("prune", _prune, min(every.history_keep, 86_400.0)),
+        ("back_up", _back_up, every.backup_every),
+        ("purge_trash", purge_expired, purge_seconds(assembly.settings)),
+    ):
+        first = _seconds_until_due(done.get(name), now, seconds)
+        _add(scheduler, name, partial(_remembered, assembly, name, job), seconds, first)
+
+
+def _add(
+    scheduler: AsyncIOScheduler, name: str, work: Callable[[], Any], seconds: float,
+    first: float | None = None,
+) -> None:  # fmt: skip
+    """Add a job that runs every so many seconds. first: after how many for the first time."""
+    wait = timedelta(seconds=seconds if first is None else first)
+    scheduler.add_job(
+        work, "interval", seconds=seconds, jitter=min(SPREAD_SECONDS, seconds / 10),
+        next_run_time=datetime.now(UTC) + wait, id=name, replace_existing=True,
+        coalesce=True, max_instances=1, misfire_grace_time=None,
+    )  # fmt: skip
+
+
+def _seconds_until_due(done_ms: int | None, now_ms: int, seconds: float) -> float:
+    """Return when a long job is due: soon after the start when it is overdue.
+
+    One that was done in the future was done before the clock was set right.
+    """
+    soon = min(SOON_SECONDS, seconds)
+    if done_ms is None or done_ms > now_ms:
+        return soon
+    return max(soon, (done_ms - now_ms) / 1000 + seconds)
+
+
+async def _remembered(assembly: Assembly, name: str, job: Job) -> None:
+    """Do a long job and keep, beyond this process, when it was done."""
+    if await job(assembly):
+        moment = now_ms(assembly.clock)
+        await assembly.state.write(lambda c: jobs.note_done(c, name, moment))
+
+
+async def follow_clock(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
+    """Until cancelled, let nothing wait for a date from before the clock was set back.
+
+    It may have been set back before this process began, too.
+    """
+    clock, ahead = assembly.clock, math.inf
+    while True:
+        now_ahead = clock.now_ns() / 1e9 - clock.monotonic()
+        try:
+            if ahead - now_ahead > STEP_SECONDS:
+                await _plan_anew(scheduler, assembly)
+            ahead = now_ahead
+        except BoardsyncError as error:
+            log.warning("the timetable could not follow the clock yet", why=str(error))
+        await clock.sleep(CLOCK_SECONDS)
+
+
+async def _plan_anew(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
+    """Take back dates that are too far away: the timetable's, and when transfers may go."""
+    latest = now_ms(assembly.clock) + int(LONGEST_WAIT_SECONDS * 1000)
+    numbers = [mirror.number for mirror in assembly.mirrors]
+    await assembly.state.write(partial(transfers.hurry, mirrors=numbers, after_ms=latest))
+    plan_jobs(scheduler, assembly)
+    for carrier in assembly.carriers.values():
+        carrier.wake()
 
 
 def _reconcile(assembly: Assembly) -> None:
@@ -50,16 +134,18 @@ def _reconcile(assembly: Assembly) -> None:
         worker.hint_everything("schedule")
 
 
-async def _rescan(assembly: Assembly) -> None:
+async def _rescan(assembly: Assembly) -> bool:
     for mirror in assembly.mirrors:
         await assembly.state.write(partial(places.forget_listings, number=mirror.number))
     for worker in assembly.workers.values():
         worker.hint_everything("full rescan")
+    return True
 
 
-async def _prune(assembly: Assembly) -> None:
+async def _prune(assembly: Assembly) -> bool:
     before = now_ms(assembly.clock) - int(assembly.settings.schedule.history_keep * 1000)
     await assembly.state.write(lambda c: runs.prune(c, before))
+    return True
 
 
 async def _check_database(assembly: Assembly) -> None:
@@ -71,17 +157,18 @@ async def _check_database(assembly: Assembly) -> None:
     if complaint is None:
         log.debug("the state file is intact")
     else:
-        log.error("the state file is damaged; restart boardsync to rebuild it", found=complaint)
+        assembly.state.health.found(complaint)
 
 
-async def _back_up(assembly: Assembly) -> None:
+async def _back_up(assembly: Assembly) -> bool:
     kept = assembly.settings.schedule.backups_keep
-    if kept <= 0:
-        return
-    try:
-        await asyncio.to_thread(back_up, assembly.state.path, kept)
-    except BoardsyncError as error:
-        log.warning("no backup of the state file was made", why=str(error))
+    if kept > 0:
+        try:
+            await asyncio.to_thread(back_up, assembly.state.path, kept)
+        except BoardsyncError as error:
+            log.warning("no backup of the state file was made", why=str(error))
+            return False
+    return True
 
 
 def back_up(state: Path, keep: int) -> Path:

@@ -15,9 +15,9 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.pull import sweep
-from boardsync.engine.schedule import make_scheduler
+from boardsync.engine.schedule import follow_clock, make_scheduler
 from boardsync.engine.watching import Watching
-from boardsync.errors import TryAgain
+from boardsync.errors import BoardsyncError, TryAgain
 from boardsync.state.database import State, open_state
 from boardsync.state.lock import StateLock
 from boardsync.telemetry import notify
@@ -72,6 +72,7 @@ class Service:
         self.assembly = assembly
         self.watching: dict[str, Watching] = {}
         self._stop = asyncio.Event()
+        self._damage: BoardsyncError | None = None
         self._background: list[asyncio.Task[None]] = []
 
     def stop(self) -> None:
@@ -93,9 +94,12 @@ class Service:
             await asyncio.wait({doing, stopping})
 
     async def run(self, ready: Callable[[], Awaitable[None]] | None = None) -> None:
-        """Mirror until stopped. `ready` is awaited once everything has started."""
+        """Mirror until stopped. `ready` is awaited once everything has started.
+
+        Raises TryAgain when the state file turns out to be damaged: the next start rebuilds it.
+        """
         scheduler = make_scheduler(self.assembly)
-        async with carrying(self.assembly):
+        async with self._minding_state(), carrying(self.assembly):
             self._start(scheduler)
             if ready is not None:
                 await ready()
@@ -109,6 +113,28 @@ class Service:
                 log.info("stopping")
                 await self._wind_down(scheduler)
 
+    @contextlib.asynccontextmanager
+    async def _minding_state(self) -> AsyncIterator[None]:
+        """Wait for room on the state's disk while it is full, and end when the file is damaged."""
+        loop, state = asyncio.get_running_loop(), self.assembly.state
+
+        def hear(damage: BoardsyncError) -> None:
+            loop.call_soon_threadsafe(self._give_up, damage)
+
+        state.wait_for_room()
+        state.health.listen(hear)
+        try:
+            yield
+        finally:
+            state.health.listen(None)
+        if self._damage is not None:
+            raise self._damage
+
+    def _give_up(self, damage: BoardsyncError) -> None:
+        log.error("stopping: the next start rebuilds the state file", reason=str(damage))
+        self._damage = damage
+        self.stop()
+
     def _start(self, scheduler: AsyncIOScheduler) -> None:
         clock = self.assembly.clock
         for name, worker in self.assembly.workers.items():
@@ -118,6 +144,7 @@ class Service:
             self._background.append(asyncio.create_task(worker.run()))
             if self.assembly.settings.schedule.reconcile_at_start:
                 worker.hint_everything("start")
+        self._background.append(asyncio.create_task(follow_clock(scheduler, self.assembly)))
         scheduler.start()
 
     async def _wind_down(self, scheduler: AsyncIOScheduler) -> None:

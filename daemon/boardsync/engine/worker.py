@@ -14,6 +14,7 @@ from boardsync.config.model import ScheduleSettings
 from boardsync.engine.carrier import Carrier
 from boardsync.engine.context import Mirror
 from boardsync.engine.reconcile import Look, Pass, Reconciler
+from boardsync.errors import TryAgain
 from boardsync.state import transfers
 
 log = structlog.get_logger(__name__)
@@ -22,8 +23,10 @@ GATHER_SECONDS = 0.05
 """A burst of events is gathered this long before it is looked at."""
 RETRY_SECONDS = 5.0
 """Between two looks at a folder that is away, or a board that is gone."""
-LISTING_SHARE = 20.0
+LISTING_SHARE = 100.0
 """A listing that took n seconds is not asked for again within this many times n."""
+MOST_ROUNDS = 5
+"""So often what was carried out is looked at again within one `once`."""
 MOST_PATHS = 5000
 """More hinted paths than this are a walk of the folder."""
 
@@ -44,6 +47,7 @@ class Worker:
         self._next_listing = 0.0
         self._next_ready: float | None = None
         self._next_retry: float | None = None
+        self._next_doubt: float | None = None
         self._stopping = False
         self.last: Pass | None = None
 
@@ -66,8 +70,8 @@ class Worker:
         self._wake.set()
 
     def hint_boards(self, cause: str) -> None:
-        """Look at the boards only."""
-        self._look.boards = True
+        """Look at the boards only, and decide about everything."""
+        self._look.boards = self._look.decide = True
         self._look.cause = cause
         self._wake.set()
 
@@ -101,6 +105,10 @@ class Worker:
         """Make a pass. A mistake of ours in one pass must not end the mirror."""
         try:
             await self.pass_now(look)
+        except TryAgain as error:
+            # The state's trouble: that of folder and server is part of what a pass finds.
+            log.warning("a pass could not be made; it is tried again", error=str(error))
+            self._retry_later()
         except Exception as error:
             log.exception("bug: a pass failed in an unforeseen way")
             await self.reconciler.note_bug(error)
@@ -114,6 +122,10 @@ class Worker:
             self._next_retry = None
             look.folder = look.boards = True
             look.cause = "retry"
+        if self._next_doubt is not None and now >= self._next_doubt:
+            self._next_doubt = None
+            look.folder = look.boards = True
+            look.cause = "settled"
         if self._polls and now >= self._next_listing:
             look.boards = True
         settled = self._next_ready is not None and now >= self._next_ready
@@ -130,11 +142,18 @@ class Worker:
         if done.hashed.next_ready_ns is not None:
             wait = (done.hashed.next_ready_ns - clock.now_ns()) / 1e9
             self._next_ready = clock.monotonic() + max(0.05, wait)
+        self._next_doubt = None
+        if done.next_look_ms is not None:
+            self._next_doubt = clock.monotonic() + max(0.05, self._seconds_until(done))
         if done.troubles:
             self._retry_later()
         elif look.boards or look.folder:
             self._next_retry = None
             self._next_listing = clock.monotonic() + self._listing_interval(done.listing_seconds)
+
+    def _seconds_until(self, done: Pass) -> float:
+        """Return how long until what a pass left in doubt can be decided."""
+        return ((done.next_look_ms or 0) * 1_000_000 - self.mirror.clock.now_ns()) / 1e9
 
     def _listing_interval(self, seconds: float) -> float:
         schedule = self._schedule
@@ -147,7 +166,8 @@ class Worker:
         self._next_retry = self.mirror.clock.monotonic() + wait
 
     def _seconds_to_timer(self) -> float | None:
-        timers = [one for one in (self._next_ready, self._next_retry) if one is not None]
+        own = (self._next_ready, self._next_retry, self._next_doubt)
+        timers = [one for one in own if one is not None]
         if self._polls:
             timers.append(self._next_listing)
         if not timers:
@@ -167,7 +187,18 @@ class Worker:
                 break
             await clock.sleep(max(0.05, wait))
             await self.pass_now(Look(cause="settled"))
-        await self._carrier.until_idle([self.mirror.number], patience)
+        while self.last is not None and self.last.next_look_ms is not None:
+            wait = max(0.05, self._seconds_until(self.last))
+            if clock.monotonic() + wait > until:
+                break
+            await clock.sleep(wait)
+            await self.pass_now(Look.everywhere("settled"))
+        for _ in range(MOST_ROUNDS):
+            await self._carrier.until_idle([self.mirror.number], patience)
+            look, self._look = self._look, Look(cause="event")
+            if look.nothing:
+                return
+            await self.pass_now(look)
 
     async def hurry(self) -> None:
         """Let waiting transfers go at once: a person asked."""

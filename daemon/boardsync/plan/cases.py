@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from boardsync.model import Action, ActionKind, Category, LinkState, Mark
-from boardsync.plan.tokens import PREFIX, token_for
+from boardsync.plan.links import Policy, WhenBothChanged, WhenChanged
+from boardsync.plan.tokens import token_for
 
+_DEFAULTS = Policy()
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
 """Links whose missing side is never made again."""
 
@@ -19,8 +21,7 @@ PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
 class KnownLink:
     """A link as the planner needs it.
 
-    item_there: the last listing showed the item, and in the version that was linked: what
-    changed since on the board is another picture.
+    now_version: of what the last listing showed under the item's id, None for nothing.
     """
 
     path: bytes
@@ -29,7 +30,12 @@ class KnownLink:
     item_id: str
     version: str
     state: LinkState
-    item_there: bool
+    now_version: str | None
+
+    @property
+    def item_there(self) -> bool:
+        """Whether the item is there as it was linked: another version is another picture."""
+        return self.now_version == self.version
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +51,8 @@ class FileCase:
     """A file to push, whole and hashed, with everything that is known of its picture.
 
     of_path: links of this path. of_digest: links of other paths with the same digest on the
-    same board. own: items found by their mark, oldest first.
+    same board. own: items found by their mark, oldest first. trashed: where the item of this
+    very content lies in the trash, which newer content had replaced.
     """
 
     path: bytes
@@ -53,6 +60,7 @@ class FileCase:
     of_path: tuple[KnownLink, ...] = ()
     of_digest: tuple[KnownLink, ...] = ()
     own: tuple[OwnItem, ...] = ()
+    trashed: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,42 +96,61 @@ class Verdict:
     reason: str
 
 
-def decide_file(mirror: str, case: FileCase) -> Verdict:
+def decide_file(mirror: str, case: FileCase, policy: Policy = _DEFAULTS) -> Verdict:
     """Decide what a file needs: nothing, a record, or an upload."""
     same = [known for known in case.of_path if known.digest == case.digest]
     for known in same:
         if known.state is LinkState.AGREED:
             return Verdict(None, "agreed: the same picture is on the board")
-        if known.state in PARTED:
+        if _is_parted(known):
             return Verdict(None, _parted_words(known))
     for known in same:
         if known.item_there:
             return _act(mirror, case, ActionKind.RELINK, known, "an earlier version came back")
-    return _decide_by_picture(mirror, case)
+    if case.trashed is not None and not policy.names_kept:
+        reason = "an earlier version came back; its item lies in the trash"
+        return _act(mirror, case, ActionKind.RESTORE_ITEM, OwnItem(case.trashed, ""), reason)
+    return _decide_by_picture(mirror, case, policy)
 
 
-def _decide_by_picture(mirror: str, case: FileCase) -> Verdict:
+def _is_parted(known: KnownLink) -> bool:
+    """Tell whether a link's missing side stays missing. An item that is back is not missing."""
+    back = known.state is LinkState.ITEM_GONE and known.item_there
+    return known.state in PARTED and not back
+
+
+def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
     """The path tells nothing; the picture may be known by its digest or by a mark."""
     for known in case.of_digest:
-        if known.item_there and known.state not in PARTED:
+        if policy.one_item and known.item_there and not _is_parted(known):
             where = f"the same picture as {_show(known.path)}, which is on the board"
             return _act(mirror, case, ActionKind.LINK, known, where)
     for known in case.of_digest:
-        if known.state in PARTED:
+        if _is_parted(known):
             return Verdict(None, _parted_words(known))
     if case.own:
         own = case.own[0]
         reason = "already on the board: an item carries this mirror's mark of this picture"
         return _act(mirror, case, ActionKind.LINK, own, reason)
-    changed = any(known.state is LinkState.AGREED for known in case.of_path)
-    reason = "its content changed" if changed else "new in the folder"
-    return _act(mirror, case, ActionKind.UPLOAD, None, reason)
+    before = next((known for known in case.of_path if known.state is LinkState.AGREED), None)
+    if before is None:
+        return _act(mirror, case, ActionKind.UPLOAD, None, "new in the folder")
+    conflict = before.now_version not in (None, before.version)
+    if conflict and policy.pulls and policy.both_changed is not WhenBothChanged.LOCAL:
+        return Verdict(None, "changed on both sides: its link decides")
+    replacing = policy.names_kept and policy.content_changed is WhenChanged.REPLACE
+    old = None
+    if replacing and before.now_version is not None:
+        old = OwnItem(before.item_id, before.now_version)
+    return _act(mirror, case, ActionKind.UPLOAD, old, "its content changed")
 
 
 def decide_item(mirror: str, case: ItemCase, policy: PullPolicy) -> Verdict:
     """Decide what an item needs: nothing, or a download."""
     if any(known.version == case.version for known in case.of_item):
         return Verdict(None, "linked: this item is known")
+    if any(known.state is LinkState.AGREED for known in case.of_item):
+        return Verdict(None, "linked: its link decides about the new version")
     refusal = _why_not_pulled(mirror, case, policy)
     if refusal is not None:
         return Verdict(None, refusal)
@@ -183,7 +210,3 @@ def _parted_words(known: KnownLink) -> str:
 
 def _show(path: bytes) -> str:
     return path.decode(errors="backslashreplace")
-
-
-__all__ = ["PREFIX", "FileCase", "ItemCase", "KnownLink", "OwnItem", "PullPolicy", "Verdict",
-           "decide_file", "decide_item"]  # fmt: skip

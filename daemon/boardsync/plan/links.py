@@ -45,6 +45,9 @@ class Consent(StrEnum):
     DISMISSED = "dismissed"
 
 
+_KEEPING = frozenset({Consent.RESTORE, Consent.DISMISSED})
+
+
 class WhenDeleted(StrEnum):
     """What happens to the other side of a deleted picture."""
 
@@ -69,7 +72,11 @@ class WhenBothChanged(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What a mirror's settings say. pushes: the server may be changed; pulls: the folder may."""
+    """What a mirror's settings say. pushes: the server may be changed; pulls: the folder may.
+
+    names_kept: items have the names of their files, so that a rename is one of the item, too.
+    one_item: the same picture at two paths of one board is one item.
+    """
 
     pushes: bool = True
     pulls: bool = True
@@ -77,6 +84,8 @@ class Policy:
     item_deleted: WhenDeleted = WhenDeleted.KEEP
     content_changed: WhenChanged = WhenChanged.REPLACE
     both_changed: WhenBothChanged = WhenBothChanged.BOTH
+    names_kept: bool = False
+    one_item: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +167,7 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if case.consent is Consent.RESTORE and policy.pulls:
         return _acting(mirror, case, ActionKind.DOWNLOAD, "restored: its file was deleted")
     removing = policy.pushes and policy.file_deleted is WhenDeleted.TRASH
-    if not removing or case.consent is Consent.DISMISSED:
+    if not removing or case.consent in _KEEPING:
         return LinkVerdict("its file was deleted; the item is kept", parted=LinkState.FILE_GONE)
     if case.foreign:
         reason = "its file was deleted; the item belongs to another mirror and is kept"
@@ -173,7 +182,8 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     away = case.home is not None and case.home != case.board
     if away and not policy.pushes:
         return LinkVerdict("its file was moved", parted=LinkState.FILE_GONE)
-    kind = ActionKind.MOVE_ITEM if away else ActionKind.FOLLOW
+    renaming = policy.names_kept and policy.pushes and not case.pulled and not case.shared
+    kind = ActionKind.MOVE_ITEM if away or renaming else ActionKind.FOLLOW
     reason = "its file was moved to another board's folder" if away else "its file was renamed"
     return _acting(mirror, case, kind, reason, target=case.renamed_to, claims=claims)
 
@@ -213,8 +223,10 @@ def _item_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
         return _acting(mirror, case, ActionKind.LINK, reason, item_id=item_id, version=version)
     if not case.settled:
         return LinkVerdict("its item is gone; waiting until nothing more vanishes")
+    if case.consent is Consent.RESTORE and policy.pushes and not case.pulled:
+        return _acting(mirror, case, ActionKind.UPLOAD, "restored: its item was deleted")
     removing = policy.pulls and policy.item_deleted is WhenDeleted.TRASH
-    if not removing or case.consent is Consent.DISMISSED:
+    if not removing or case.consent in _KEEPING:
         return LinkVerdict("its item was deleted; the file is kept", parted=LinkState.ITEM_GONE)
     return _acting(mirror, case, ActionKind.TRASH_FILE, "its item was deleted on the board")
 
@@ -230,7 +242,7 @@ def _acting(
         reason=reason,
         path=case.path,
         digest=digest or case.digest,
-        item_id=item_id or case.item_id,
+        item_id=None if kind is ActionKind.UPLOAD else item_id or case.item_id,
         version=case.version if version is None else version,
         link=case.number,
         target=target,

@@ -61,6 +61,21 @@ def numbered(name: str, number: int, limit: int = NAME_MAX) -> str:
     return _cut(stem, limit, f" ({number}){extension}")
 
 
+def numbered_path(path: bytes, number: int) -> bytes:
+    """Return the n-th name to try for a path: the path itself, then `name (2).png`, and so on."""
+    if number == 1:
+        return path
+    directory, slash, name = path.rpartition(b"/")
+    text = numbered(name.decode("utf-8", "surrogateescape"), number)
+    return directory + slash + text.encode("utf-8", "surrogateescape")
+
+
+def conflict_name(name: str, where: str, when: str, limit: int = NAME_MAX) -> str:
+    """Return `name (conflict, WHERE, WHEN).png`, which says where and when it came from."""
+    stem, extension = split_extension(name)
+    return _cut(stem, limit, f" (conflict, {safe_name(where, 64)}, {when}){extension}")
+
+
 def split_extension(name: str) -> tuple[str, str]:
     """Split off a short ASCII extension with its dot; empty where there is none."""
     match = _EXTENSION.search(name)

@@ -28,8 +28,9 @@ def ready_at_ns(
 ) -> int:
     """Return when a file counts as settled, if nothing happens to it until then.
 
-    changed_ns: when we first saw its present `stat`. A file whose own times are older was
-    finished before we looked; times in the future are not believed.
+    changed_ns: when we first saw its present `stat`, never later than now: a clock may be set
+    back, and the caller sees to that. A file whose own times are older was finished before we
+    looked; times in the future are not believed.
     """
     seconds = waits.quiet if end_mark else waits.quiet_uncertain
     if rewrite:

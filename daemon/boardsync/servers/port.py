@@ -94,5 +94,32 @@ class Server(Protocol):
     async def delete_ghost(self, item: Item) -> None:
         """Delete an item of a failed upload whose bytes never became whole."""
 
+    async def move(self, item: Item, board_id: BoardId, name: str | None = None) -> Item:
+        """Put an item on a board, and under a name where the kind keeps names. No bytes travel.
+
+        Returns the item as it is now, under another id where ids are names; a name that is taken
+        gets a number. Where it is already, nothing changes. Raises ItemMissing, ItemChanged when
+        another version is there, BoardMissing, and OutcomeUnknown: look before repeating.
+        """
+
+    async def trash(self, item: Item, key: str) -> str:
+        """Take an item off its board and keep it where no mirror looks; return its id there.
+
+        key: lower-case letters, digits and dashes, one for each removal. Asked again with the
+        same key it returns the same id. Raises as `move` does, ServerRefused without a trash.
+        """
+
+    async def in_trash(self, trashed_id: str) -> Item | None:
+        """Describe what lies in the trash under an id; None when it is not there any more."""
+
+    async def untrash(self, trashed_id: str, board_id: BoardId, name: str | None = None) -> Item:
+        """Put something from the trash back on a board. As `move` in everything else."""
+
+    async def purge(self, trashed_id: str) -> None:
+        """Delete for good what lies in the trash, and only if it does. Raises ItemMissing."""
+
+    async def rename_board(self, board_id: BoardId, name: str) -> Board:
+        """Give a board another name. Raises BoardMissing."""
+
     async def aclose(self) -> None:
         """Let go of connections. Idempotent."""

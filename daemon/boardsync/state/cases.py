@@ -29,7 +29,10 @@ _OPEN = f"""
     WHERE f.mirror = :mirror AND f.hashed_ns IS NOT NULL AND f.digest IS NOT NULL
       AND f.refusal IS NULL
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.mirror = f.mirror AND l.path = f.path
-                      AND l.digest = f.digest AND l.state IN ('agreed', 'item-gone', 'undone')
+                      AND l.digest = f.digest
+                      AND (l.state IN ('agreed', 'undone') OR l.state = 'item-gone'
+                           AND NOT EXISTS (SELECT 1 FROM item i WHERE i.board = l.board
+                                           AND i.item_id = l.item_id AND i.version = l.version))
                       AND l.board = {home_of("f.path")})
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = f.mirror AND t.path = f.path
                       AND t.digest = f.digest AND t.board = {home_of("f.path")}
@@ -53,8 +56,8 @@ _OPEN_ITEMS = text(
 ).bindparams(bindparam("after", type_=_NAME))
 _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
-           EXISTS (SELECT 1 FROM item i WHERE i.board = l.board AND i.item_id = l.item_id
-                   AND i.version = l.version) AS there
+           (SELECT i.version FROM item i
+            WHERE i.board = l.board AND i.item_id = l.item_id) AS now_version
     FROM link l
 """
 _LINKS_OF_PATHS = text(
@@ -75,6 +78,14 @@ _OWN_ITEMS = text(
     ORDER BY i.created_ms, i.item_id
     """
 ).bindparams(bindparam("tokens", expanding=True))
+
+_TRASHED = text(
+    """
+    SELECT t.trashed_id, l.path, l.digest FROM trash t JOIN link l ON l.id = t.link
+    WHERE t.mirror = :mirror AND t.state = 'trashed' AND t.side = 'item' AND t.board = :board
+      AND l.state = 'superseded' AND l.path IN :paths ORDER BY t.id
+    """
+).bindparams(bindparam("paths", expanding=True))
 
 
 def open_files(
@@ -111,6 +122,11 @@ def file_cases(
     own: dict[str, list[OwnItem]] = defaultdict(list)
     for row in connection.execute(_OWN_ITEMS, {"board": board, "tokens": list(tokens)}):
         own[tokens[row.token]].append(OwnItem(decode_name(row.item_id), row.version))
+    values = {"mirror": mirror, "board": board, "paths": paths}
+    trashed = {
+        (row.path, row.digest.hex()): decode_name(row.trashed_id)
+        for row in connection.execute(_TRASHED, values)
+    }
     for path, digest in files:
         yield FileCase(
             path=path,
@@ -120,6 +136,7 @@ def file_cases(
                 k for k in of_digest[digest] if k.path != path and k.board == board
             ),
             own=tuple(own[digest]),
+            trashed=trashed.get((path, digest)),
         )  # fmt: skip
 
 
@@ -168,5 +185,5 @@ def _known(row: Row[Any]) -> KnownLink:
         item_id=decode_name(row.item_id),
         version=row.version,
         state=LinkState(row.state),
-        item_there=bool(row.there),
+        now_version=row.now_version,
     )

@@ -24,7 +24,8 @@ from sqlalchemy.pool import QueuePool
 from boardsync.errors import TryAgain
 from boardsync.state import upgrade
 from boardsync.state.copies import check_integrity, copy_database
-from boardsync.state.trouble import opening, state_error
+from boardsync.state.health import Health, suspicion_of
+from boardsync.state.trouble import opening
 from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
 
 T = TypeVar("T")
@@ -37,7 +38,8 @@ _CURSORS = "boardsync cursors"
 class State:
     """The state file: many readers, one writer."""
 
-    def __init__(self, path: Path, reader: Engine, writer: Writer) -> None:
+    def __init__(self, health: Health, path: Path, reader: Engine, writer: Writer) -> None:
+        self.health = health
         self.path = path
         self._reader = reader
         self._writer = writer
@@ -56,7 +58,7 @@ class State:
                     raise
                 _close_cursors(connection)
         except DBAPIError as error:
-            raise state_error(error) from error
+            raise self.health.told(error) from error
 
     async def write(self, work: Work[T]) -> T:
         """Run `work(connection)` in a transaction; return once it is durable."""
@@ -65,6 +67,10 @@ class State:
     def write_now(self, work: Work[T]) -> T:
         """The same, for threads."""
         return self._writer.write_now(work)
+
+    def wait_for_room(self) -> None:
+        """From now on, let whoever writes wait while the disk is full; until then it is NoRoom."""
+        self._writer.wait_for_room()
 
     def close(self) -> None:
         """Finish what was handed in. Afterwards the one file holds everything.
@@ -86,9 +92,9 @@ def open_state(path: Path, *, inline: bool = False) -> State:
         _set_aside_if_corrupt(path)
         _make_private(path)
         upgrade.to_head(path)
-    engine = writing_engine(path)
-    writer: Writer = InlineWriter(engine) if inline else GroupCommitWriter(engine)
-    return State(path, reading_engine(path), writer)
+    engine, health = writing_engine(path), Health(path, note=True)
+    made = InlineWriter if inline else GroupCommitWriter
+    return State(health, path, reading_engine(path), made(engine, health.told))
 
 
 def _make_private(path: Path) -> None:
@@ -110,8 +116,8 @@ def open_readonly(path: Path) -> State:
         raise TryAgain(
             f"{path}: written by an older boardsync; `boardsync run` or `once` upgrades it"
         )
-    engine = reading_engine(path)
-    return State(path, engine, InlineWriter(engine))
+    engine, health = reading_engine(path), Health(path, note=False)
+    return State(health, path, engine, InlineWriter(engine, health.told))
 
 
 def open_scratch(path: Path, directory: Path) -> State:
@@ -191,9 +197,14 @@ def _set_aside_if_corrupt(path: Path) -> None:
     """Rename a file that is no intact database, and say under which name it is kept."""
     if not path.exists() or path.stat().st_size == 0:
         return
-    complaint = check_integrity(path)
-    if complaint is None:
-        return
+    suspicion = suspicion_of(path)
+    complaint = check_integrity(path, thorough=suspicion.exists())
+    if complaint is not None:
+        _set_aside(path, complaint)
+    suspicion.unlink(missing_ok=True)
+
+
+def _set_aside(path: Path, complaint: str) -> None:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     for suffix in ("", "-wal", "-shm"):

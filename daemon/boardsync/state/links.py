@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, text, update
 
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
@@ -26,6 +26,19 @@ _SUPERSEDE_OTHERS = (
     .values(state=LinkState.SUPERSEDED.value, since_ms=bindparam("now_ms"))
 )
 _INSERT = insert(link)
+_COUNT_CHANGE = text("UPDATE mirror SET links_changed = links_changed + 1 WHERE id = :mirror")
+_COUNT_CHANGE_OF = text(
+    "UPDATE mirror SET links_changed = links_changed + 1"
+    " WHERE id = (SELECT l.mirror FROM link l WHERE l.id = :number)"
+)
+_CHANGED = text("SELECT links_changed FROM mirror WHERE id = :mirror")
+_PER_SUBFOLDER = text(
+    """
+    SELECT board, CASE WHEN instr(path, x'2f') > 0
+        THEN substr(path, 1, instr(path, x'2f') - 1) ELSE x'' END AS subfolder, count(*) AS linked
+    FROM link WHERE mirror = :mirror AND state = 'agreed' GROUP BY 1, 2
+    """
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +58,24 @@ class NewLink:
     run: int | None = None
 
 
-def agree(connection: Connection, new: NewLink, now_ms: int) -> int:
+class Agreement(NamedTuple):
+    """The link's number, and how many earlier links of its path are superseded now."""
+
+    number: int
+    superseded: int
+
+
+def agree(connection: Connection, new: NewLink, now_ms: int) -> Agreement:
     """Record that both sides hold this picture; an earlier picture of the path is superseded.
 
-    Agreeing twice changes nothing. Returns the link's number.
+    Agreeing twice changes nothing.
     """
     subject = {
         "of_mirror": new.mirror, "of_path": new.path, "of_digest": new.digest,
         "of_board": new.board, "of_item": new.item_id,
     }  # fmt: skip
-    connection.execute(_SUPERSEDE_OTHERS, subject | {"now_ms": now_ms})
+    connection.execute(_COUNT_CHANGE, {"mirror": new.mirror})
+    older = connection.execute(_SUPERSEDE_OTHERS, subject | {"now_ms": now_ms}).rowcount
     same = connection.execute(_SAME, subject).scalar()
     values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
     if same is not None:
@@ -62,11 +83,15 @@ def agree(connection: Connection, new: NewLink, now_ms: int) -> int:
         connection.execute(
             update(link)
             .where(link.c.id == same)
-            .values(**kept, state=LinkState.AGREED.value, since_ms=now_ms)
-        )
-        return int(same)
+            .values(
+                **kept, state=LinkState.AGREED.value, since_ms=now_ms, file_gone_ms=None,
+                file_gone_inode=None, item_gone_ms=None, item_asked=0, item_asked_ms=None,
+                consent=None,
+            )
+        )  # fmt: skip
+        return Agreement(int(same), older)
     values |= {"state": LinkState.AGREED.value, "since_ms": now_ms}
-    return new_key(connection.execute(_INSERT, values))
+    return Agreement(new_key(connection.execute(_INSERT, values)), older)
 
 
 def of_path(connection: Connection, mirror: int, path: bytes) -> list[LinkRecord]:
@@ -115,6 +140,81 @@ def items_linked_since(connection: Connection, board: int, number: int) -> set[s
     return set(connection.execute(query).scalars())
 
 
+def find(connection: Connection, number: int) -> LinkRecord | None:
+    """Return one link."""
+    found = _records(connection, select(*_COLUMNS).where(link.c.id == number))
+    return found[0] if found else None
+
+
+def part(connection: Connection, number: int, state: LinkState, now_ms: int) -> None:
+    """Record that one side of a picture is gone, and that the other is left alone."""
+    change(connection, number, now_ms, state=state.value)
+
+
+def change(connection: Connection, number: int, now_ms: int, **values: object) -> None:
+    """Change a link. What was known of a missing side, and a person's answer, are settled."""
+    connection.execute(_COUNT_CHANGE_OF, {"number": number})
+    connection.execute(
+        update(link)
+        .where(link.c.id == number)
+        .values(
+            file_gone_ms=None, file_gone_inode=None, item_gone_ms=None, item_asked=0,
+            item_asked_ms=None, consent=None, since_ms=now_ms, **values,
+        )
+    )  # fmt: skip
+
+
+def changes(connection: Connection, mirror: int) -> int:
+    """Return how often links of a mirror changed: a plan that saw fewer may be overtaken."""
+    return int(connection.execute(_CHANGED, {"mirror": mirror}).scalar() or 0)
+
+
+def has_picture(
+    connection: Connection, mirror: int, path: bytes, digest: str, board: int
+) -> bool:  # fmt: skip
+    """Tell whether a file's picture is linked on a board, or was parted from it."""
+    query = select(link.c.id).where(
+        link.c.mirror == mirror, link.c.path == path, link.c.digest == digest,
+        link.c.board == board,
+        link.c.state.in_([LinkState.AGREED.value, LinkState.UNDONE.value]),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def has_version(connection: Connection, board: int, item_id: str, version: str) -> bool:
+    """Tell whether an item's version was ever linked."""
+    query = select(link.c.id).where(
+        link.c.board == board, link.c.item_id == item_id, link.c.version == version
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def with_consent(connection: Connection, mirror: int, consent: str) -> set[int]:
+    """Return the agreed links for which a person gave an answer."""
+    query = select(link.c.id).where(
+        link.c.mirror == mirror, link.c.consent == consent, link.c.state == LinkState.AGREED.value
+    )
+    return set(connection.execute(query).scalars())
+
+
+def per_subfolder(connection: Connection, mirror: int) -> dict[tuple[int, bytes], int]:
+    """Count a mirror's agreed links by board and first-level subfolder, b"" for the root's."""
+    rows = connection.execute(_PER_SUBFOLDER, {"mirror": mirror})
+    return {(row.board, row.subfolder): row.linked for row in rows}
+
+
+def others_of_item(connection: Connection, number: int) -> list[LinkRecord]:
+    """Return the other agreed links of a link's item."""
+    mine = select(link.c.board, link.c.item_id).where(link.c.id == number).subquery()
+    query = select(*_COLUMNS).where(
+        link.c.board == mine.c.board,
+        link.c.item_id == mine.c.item_id,
+        link.c.id != number,
+        link.c.state == LinkState.AGREED.value,
+    )
+    return _records(connection, query.order_by(link.c.id))
+
+
 def is_linked(connection: Connection, board: int, item_id: str) -> bool:
     """Tell whether an item already belongs to a file."""
     query = select(link.c.id).where(
@@ -125,6 +225,7 @@ def is_linked(connection: Connection, board: int, item_id: str) -> bool:
 
 def forget(connection: Connection, number: int) -> None:
     """Forget a link, so that its picture is decided anew. Only `boardsync again` does this."""
+    connection.execute(_COUNT_CHANGE_OF, {"number": number})
     connection.execute(link.delete().where(link.c.id == number))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -52,7 +52,7 @@ _UNHASHED = text(
     SELECT {", ".join(column.name for column in _FILE)}
     FROM file INDEXED BY file_unhashed
     WHERE mirror = :mirror AND hashed_ns IS NULL AND path > :after ORDER BY path LIMIT :limit
-    """  # noqa: S608
+    """
 ).columns(*_FILE)
 _PATHS_OF_DIGEST = text(
     """
@@ -367,6 +367,21 @@ def _implied(mirror: str, digest: str) -> dict[str, Any]:
         "version": 1,
         "name": None,
     }
+
+
+def starred_items(connection: Connection, board: int) -> set[str]:
+    """Return the items that were starred when they were last looked at."""
+    query = select(item.c.item_id).where(item.c.board == board, item.c.starred)
+    return set(connection.execute(query).scalars())
+
+
+def note_stars(connection: Connection, board: int, changes: Mapping[str, bool]) -> int:
+    """Record stars that were set, or taken off; return of how many known items."""
+    query = update(item).where(item.c.board == board, item.c.item_id == bindparam("of"))
+    changed = 0
+    for item_id, starred in changes.items():
+        changed += connection.execute(query.values(starred=starred), {"of": item_id}).rowcount
+    return changed
 
 
 def find_item(connection: Connection, board: int, item_id: str) -> tuple[Item, Mark | None] | None:

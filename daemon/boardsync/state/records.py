@@ -43,6 +43,8 @@ class TransferRecord:
     token: str | None
     item_id: str | None
     version: str
+    link: int | None
+    target: bytes | None
     final: bytes | None
     temporary: bytes | None
     got: str | None
@@ -52,6 +54,7 @@ class TransferRecord:
     first_sent_ms: int | None
     error: str | None
     error_class: str | None
+    created_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class LinkRecord:
     recipe: str | None
     since_ms: int
     run: int | None
+    consent: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +103,9 @@ class RunRecord:
     uploaded: int
     downloaded: int
     linked: int
+    moved: int
+    trashed: int
     refused: int
-    failed: int
     error: str | None
 
 
@@ -108,7 +113,8 @@ class RunRecord:
 class Tally:
     """How a mirror stands. synced: files and items seen on both sides, by their links.
 
-    apart: linked pictures of which only one side is there now.
+    apart: linked pictures of which only one side is there now. held: removals that wait for
+    consent. trashed: pictures in the trash, of both sides.
     """
 
     files: int = 0
@@ -121,4 +127,6 @@ class Tally:
     unread: int = 0
     parted: int = 0
     apart: int = 0
+    held: int = 0
+    trashed: int = 0
     oldest_waiting_ms: int | None = None

@@ -10,7 +10,7 @@ from boardsync.state.records import RunRecord
 from boardsync.state.rows import new_key, to_record
 from boardsync.state.schema import mirror, run
 
-COUNTS = ("planned", "uploaded", "downloaded", "linked", "refused", "failed")
+COUNTS = ("planned", "uploaded", "downloaded", "linked", "moved", "trashed", "refused")
 
 
 def begin(connection: Connection, mirror_number: int, cause: str, now_ms: int) -> int:
@@ -36,11 +36,6 @@ def _adding(names: tuple[str, ...]) -> Update:
         .where(run.c.id == bindparam("number"))
         .values(ended_ms=bindparam("now_ms"), **sums)
     )
-
-
-def fail(connection: Connection, number: int, error: str, now_ms: int) -> None:
-    """Record why a run could not be finished."""
-    connection.execute(update(run).where(run.c.id == number).values(error=error, ended_ms=now_ms))
 
 
 def history(connection: Connection, mirror_number: int | None, limit: int) -> list[RunRecord]:

@@ -90,6 +90,7 @@ mirror = Table(
     Column("scanned_ms", Integer),
     Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
     Column("limits", Text),
+    Column("links_changed", Integer, nullable=False, server_default=text("0")),
     Column("trouble", Words),
     Column("trouble_since_ms", Integer),
 )
@@ -105,6 +106,7 @@ board = Table(
     Column("name", Words, nullable=False),
     Column("current", Boolean, nullable=False, server_default=text("1")),
     Column("made_by_us", Boolean, nullable=False, server_default=text("0")),
+    Column("folder", Text),
     Column("listing_digest", Text),
     Column("listed_ms", Integer),
     Column("listing_seconds", Float),
@@ -182,10 +184,27 @@ link = Table(
     Column("recipe", Text),
     Column("since_ms", Integer, nullable=False),
     Column("run", Integer),
+    Column("file_gone_ms", Integer),
+    Column("file_gone_inode", Integer),
+    Column("item_gone_ms", Integer),
+    Column("item_asked", Integer, nullable=False, server_default=text("0")),
+    Column("item_asked_ms", Integer),
+    Column("consent", Text),
 )
 Index("link_by_path", link.c.mirror, link.c.path)
 Index("link_by_item", link.c.board, link.c.item_id)
 Index("link_by_digest", link.c.mirror, link.c.digest)
+Index(
+    "link_file_gone",
+    link.c.mirror,
+    sqlite_where=text("state = 'agreed' AND file_gone_ms IS NOT NULL"),
+)
+Index(
+    "link_item_gone",
+    link.c.mirror,
+    link.c.board,
+    sqlite_where=text("state = 'agreed' AND item_gone_ms IS NOT NULL"),
+)
 
 transfer = Table(
     "transfer",
@@ -202,6 +221,8 @@ transfer = Table(
     Column("token", Text),
     Column("item_id", Name),
     Column("version", Text, nullable=False, server_default=""),
+    Column("link", Integer),
+    Column("target", BLOB),
     Column("final", BLOB),
     Column("temporary", BLOB),
     Column("got", Digest),
@@ -236,6 +257,12 @@ Index(
     unique=True,
     sqlite_where=text(f"kind = 'download' AND {_LIVE}"),
 )
+Index(
+    "transfer_one_of_link",
+    transfer.c.link,
+    unique=True,
+    sqlite_where=text(f"link IS NOT NULL AND {_LIVE}"),
+)
 Index("transfer_by_path", transfer.c.mirror, transfer.c.path)
 Index(
     "transfer_by_item",
@@ -256,8 +283,65 @@ run = Table(
     Column("uploaded", Integer, nullable=False, server_default=text("0")),
     Column("downloaded", Integer, nullable=False, server_default=text("0")),
     Column("linked", Integer, nullable=False, server_default=text("0")),
+    Column("moved", Integer, nullable=False, server_default=text("0")),
+    Column("trashed", Integer, nullable=False, server_default=text("0")),
     Column("refused", Integer, nullable=False, server_default=text("0")),
-    Column("failed", Integer, nullable=False, server_default=text("0")),
     Column("error", Words),
 )
 Index("run_by_mirror", run.c.mirror, run.c.id)
+
+trash = Table(
+    "trash",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("run", Integer),
+    Column("side", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("guarded", Boolean, nullable=False),
+    Column("link", Integer),
+    Column("path", BLOB),
+    Column("digest", Digest),
+    Column("board", ForeignKey("board.id"), nullable=False),
+    Column("item_id", Name),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("place", BLOB),
+    Column("trashed_id", Name),
+    Column("size", Integer),
+    Column("since_ms", Integer, nullable=False),
+    Column("updated_ms", Integer, nullable=False),
+    Column("error", Words),
+)
+Index("trash_by_mirror", trash.c.mirror, trash.c.state, trash.c.since_ms)
+Index("trash_by_run", trash.c.run)
+Index("trash_by_link", trash.c.link)
+
+hold = Table(
+    "hold",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("side", Text, nullable=False),
+    Column("reason", Words, nullable=False),
+    Column("since_ms", Integer, nullable=False),
+    Column("resolved_ms", Integer),
+    Column("resolution", Text),
+)
+Index("hold_open", hold.c.mirror, hold.c.side, sqlite_where=hold.c.resolved_ms.is_(None))
+
+held = Table(
+    "held",
+    metadata,
+    Column("hold", ForeignKey("hold.id"), primary_key=True),
+    Column("link", Integer, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("done_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -49,6 +49,10 @@ _COUNTS = {
     "parted": """
         SELECT count(*) FROM link WHERE mirror = :mirror
         AND state IN ('file-gone', 'item-gone', 'undone')""",
+    "held": """
+        SELECT count(*) FROM held e JOIN hold h ON h.id = e.hold
+        WHERE h.mirror = :mirror AND h.resolved_ms IS NULL""",
+    "trashed": "SELECT count(*) FROM trash WHERE mirror = :mirror AND state = 'trashed'",
     "oldest_waiting_ms": """
         SELECT min(created_ms) FROM transfer WHERE mirror = :mirror
         AND state NOT IN ('done', 'refused', 'dropped')""",

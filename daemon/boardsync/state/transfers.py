@@ -24,31 +24,43 @@ from boardsync.state.records import TransferRecord
 from boardsync.state.schema import transfer
 
 FINAL = (TransferState.DONE, TransferState.REFUSED, TransferState.DROPPED)
-TRAVELLING = (ActionKind.UPLOAD, ActionKind.DOWNLOAD)
+UPLOADS = (ActionKind.UPLOAD,)
+DOWNLOADS = (ActionKind.DOWNLOAD,)
+STEPS = (
+    ActionKind.MOVE_ITEM,
+    ActionKind.MOVE_FILE,
+    ActionKind.SET_ASIDE,
+    ActionKind.RESTORE_ITEM,
+    ActionKind.TRASH_ITEM,
+    ActionKind.TRASH_FILE,
+)
+"""What is carried out without sending a picture's bytes."""
+TRAVELLING = (*UPLOADS, *DOWNLOADS, *STEPS)
 _COLUMNS = tuple(transfer.c[name] for name in TransferRecord.__dataclass_fields__)
 
 # Spelled out, not bound: only so does SQLite see that the index of what waits holds the answer.
 # With a hundred thousand waiting, a query that it cannot answer costs more than an upload.
 _LIVE = "transfer.state NOT IN ('done', 'refused', 'dropped')"
-_WAITING = f"FROM transfer WHERE mirror = :mirror AND kind = :kind AND {_LIVE}"
+_WAITING = f"FROM transfer WHERE mirror = :mirror AND kind IN :kinds AND {_LIVE}"
 _BESIDES: BindParameter[list[int]] = bindparam("besides", expanding=True)
+_KINDS: BindParameter[list[str]] = bindparam("kinds", expanding=True)
 _DUE = (
     f"SELECT {', '.join(column.name for column in _COLUMNS)} {_WAITING}"
     " AND not_before_ms <= :now AND id NOT IN :besides"
 )
 _FIRST = " ORDER BY not_before_ms, id LIMIT :limit"
-_DUE_ANYWHERE = text(_DUE + _FIRST).bindparams(_BESIDES).columns(*_COLUMNS)
+_DUE_ANYWHERE = text(_DUE + _FIRST).bindparams(_BESIDES, _KINDS).columns(*_COLUMNS)
 _DUE_ON_BOARDS = (
     text(_DUE + " AND board IN :boards" + _FIRST)
-    .bindparams(_BESIDES, bindparam("boards", expanding=True))
+    .bindparams(_BESIDES, _KINDS, bindparam("boards", expanding=True))
     .columns(*_COLUMNS)
 )
 _EARLIEST = text(f"SELECT min(not_before_ms) {_WAITING} AND id NOT IN :besides").bindparams(
-    _BESIDES
+    _BESIDES, _KINDS
 )
 _EARLIEST_ON_BOARDS = text(
     f"SELECT min(not_before_ms) {_WAITING} AND id NOT IN :besides AND board IN :boards"
-).bindparams(_BESIDES, bindparam("boards", expanding=True))
+).bindparams(_BESIDES, _KINDS, bindparam("boards", expanding=True))
 _FINISH = delete(transfer).where(transfer.c.id == bindparam("number"))
 
 
@@ -73,6 +85,8 @@ def plan_transfers(
             "token": action.token,
             "item_id": action.item_id,
             "version": action.version,
+            "link": action.link,
+            "target": action.target,
             "created_ms": now_ms,
             "updated_ms": now_ms,
         }
@@ -87,7 +101,7 @@ def plan_transfers(
 def due(
     connection: Connection,
     mirrors: Collection[int],
-    kind: ActionKind,
+    kinds: Collection[ActionKind],
     now_ms: int,
     besides: Collection[int],
     limit: int,
@@ -98,7 +112,9 @@ def due(
     Without those in `besides`. boards: only to or from these.
     """
     query = _DUE_ANYWHERE if boards is None else _DUE_ON_BOARDS
-    values = {"kind": kind.value, "now": now_ms, "besides": list(besides), "limit": limit}
+    values = {
+        "kinds": _values(kinds), "now": now_ms, "besides": list(besides), "limit": limit,
+    }  # fmt: skip
     if boards is not None:
         values["boards"] = list(boards)
     found = [
@@ -121,13 +137,13 @@ def next_due_ms(
     """
     moments = []
     for mirror in mirrors:
-        for kind in TRAVELLING:
-            values = {"mirror": mirror, "kind": kind.value, "besides": list(besides)}
-            query = _EARLIEST
-            if kind is ActionKind.UPLOAD and upload_boards is not None:
-                query = _EARLIEST_ON_BOARDS
-                values["boards"] = list(upload_boards)
-            moments.append(connection.execute(query, values).scalar())
+        values = {"mirror": mirror, "besides": list(besides)}
+        others = TRAVELLING if upload_boards is None else (*DOWNLOADS, *STEPS)
+        found = connection.execute(_EARLIEST, values | {"kinds": _values(others)})
+        moments.append(found.scalar())
+        if upload_boards is not None:
+            values |= {"kinds": _values(UPLOADS), "boards": list(upload_boards)}
+            moments.append(connection.execute(_EARLIEST_ON_BOARDS, values).scalar())
     return min((int(moment) for moment in moments if moment is not None), default=None)
 
 
@@ -207,13 +223,20 @@ def forget_unfinished(connection: Connection, mirror: int) -> None:
     )
 
 
-def hurry(connection: Connection, mirrors: Collection[int]) -> None:
-    """Let every waiting transfer go at once: somebody asked, or the server came back."""
+def hurry(connection: Connection, mirrors: Collection[int], after_ms: int = 0) -> None:
+    """Let every waiting transfer go at once: somebody asked, or the server came back.
+
+    after_ms: only those that would have waited until later than that.
+    """
     connection.execute(
         update(transfer)
-        .where(transfer.c.mirror.in_(mirrors), text(_LIVE), transfer.c.not_before_ms > 0)
+        .where(transfer.c.mirror.in_(mirrors), text(_LIVE), transfer.c.not_before_ms > after_ms)
         .values(not_before_ms=0)
     )
+
+
+def _values(kinds: Collection[ActionKind]) -> list[str]:
+    return [kind.value for kind in kinds]
 
 
 def _live(mirrors: Collection[int]) -> Select[tuple[object, ...]]:

@@ -41,6 +41,11 @@ def state_error(error: DBAPIError) -> BoardsyncError:
         return Bug(f"the state file refused what it was told: {said}; please report it")
     if primary_code(said) == sqlite3.SQLITE_FULL:
         return NoRoom(f"the state file cannot be written: {said}; free some disk space")
+    if primary_code(said) in DAMAGED:
+        return TryAgain(
+            f"the state file is damaged: {said}; the next start of boardsync keeps it aside and"
+            " rebuilds it from the disk and the boards"
+        )
     return TryAgain(f"the state file cannot be used: {said}; it is tried again")
 
 

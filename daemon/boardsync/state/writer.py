@@ -9,24 +9,32 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
+import structlog
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 
-from boardsync.errors import Bug, TryAgain
-from boardsync.state.trouble import state_error
+from boardsync.errors import BoardsyncError, Bug, TryAgain
+from boardsync.state.trouble import primary_code, state_error
 
+log = structlog.get_logger(__name__)
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 _Entry = tuple[Work[Any], Future[Any]]
 _Outcome = tuple[Any, BaseException | None]
 
+Tell = Callable[[DBAPIError], BoardsyncError]
+"""Classifies what SQLite says went wrong."""
+
 GROUP_LIMIT = 256
 """Functions in one transaction: bounds how long a reader's snapshot falls behind."""
+ROOM_SECONDS = 1.0
+"""Between two tries to write to a disk that is full."""
 
 
 class Writer(Protocol):
@@ -38,6 +46,9 @@ class Writer(Protocol):
     def write_now(self, work: Work[T]) -> T:
         """The same for threads without a loop."""
 
+    def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
+        """From now on, wait while the disk is full, and try again every so many seconds."""
+
     def close(self) -> None:
         """Finish what was handed in and let go of the connection."""
 
@@ -45,8 +56,9 @@ class Writer(Protocol):
 class InlineWriter:
     """A writer without a thread: each function is its own transaction. For tools and tests."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tell: Tell = state_error) -> None:
         self._engine = engine
+        self._tell = tell
 
     async def write(self, work: Work[T]) -> T:
         return self.write_now(work)
@@ -56,7 +68,10 @@ class InlineWriter:
             with self._engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
-            raise state_error(error) from error
+            raise self._tell(error) from error
+
+    def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
+        """Change nothing: who commits in their own thread is told of a full disk, always."""
 
     def close(self) -> None:
         self._engine.dispose()
@@ -65,11 +80,14 @@ class InlineWriter:
 class GroupCommitWriter:
     """The writer of a running daemon."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, tell: Tell = state_error) -> None:
         self._engine = engine
+        self._tell = tell
         self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._closed = False
+        self._closed = threading.Event()
+        self._room_seconds: float | None = None
+        self._full = False
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
         self._thread.start()
 
@@ -79,15 +97,20 @@ class GroupCommitWriter:
 
     async def write(self, work: Work[T]) -> T:
         # Shielded: a cancelled caller must not leave the group guessing about its member.
-        return await asyncio.shield(asyncio.wrap_future(self._submit(work)))
+        handed = asyncio.wrap_future(self._submit(work))
+        handed.add_done_callback(_seen)
+        return await asyncio.shield(handed)
 
     def write_now(self, work: Work[T]) -> T:
         return self._submit(work).result()
 
+    def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
+        self._room_seconds = seconds
+
     def close(self) -> None:
         with self._lock:
-            if not self._closed:
-                self._closed = True
+            if not self._closed.is_set():
+                self._closed.set()
                 self._queue.put(None)
         self._thread.join()
         self._engine.dispose()
@@ -95,7 +118,7 @@ class GroupCommitWriter:
     def _submit(self, work: Work[T]) -> Future[T]:
         future: Future[T] = Future()
         with self._lock:
-            if self._closed:
+            if self._closed.is_set():
                 raise TryAgain("the state file is closed: boardsync is stopping")
             self._queue.put((work, future))
         return future
@@ -118,25 +141,55 @@ class GroupCommitWriter:
                 self._commit(group)
 
     def _commit(self, group: list[_Entry]) -> None:
+        """Carry a group out, and tell each of its members how it went."""
+        while (error := self._try(group)) is not None:
+            if not (_is_full(error) and self._wait_for_room()):
+                for _, future in group:
+                    future.set_exception(self._told(error))
+                return
+
+    def _try(self, group: list[_Entry]) -> BaseException | None:
+        """Carry a group out. Returns what took all of it back: nobody's work is durable then."""
         try:
             outcomes = self._transaction([work for work, _ in group])
         except _TransactionLost as lost:
             if len(group) == 1:
-                group[0][1].set_exception(_told(lost.reason))
-                return
+                return lost.reason
             # What broke it is alone in its own transaction, and the others are not harmed.
             for entry in group:
                 self._commit([entry])
-            return
-        except BaseException as error:  # the commit itself failed: nobody's work is durable
-            for _, future in group:
-                future.set_exception(_told(error))
-            return
+            return None
+        except BaseException as error:  # the commit itself failed
+            return error
+        self._note_room()
         for (_, future), (result, problem) in zip(group, outcomes, strict=True):
             if problem is None:
                 future.set_result(result)
             else:
-                future.set_exception(problem)
+                future.set_exception(self._told(problem))
+        return None
+
+    def _wait_for_room(self) -> bool:
+        """Wait a moment. False when nobody asked for that, or when the end is near."""
+        if self._room_seconds is None:
+            return False
+        if not self._full:
+            self._full = True
+            log.warning("the disk of the state file is full: everything waits for room on it")
+        return not self._closed.wait(self._room_seconds)
+
+    def _note_room(self) -> None:
+        if self._full:
+            self._full = False
+            log.info("the state file can be written again: everything goes on")
+
+    def _told(self, error: BaseException) -> BaseException:
+        """Return what a caller is told of an error: SQLite's own are classified."""
+        if not isinstance(error, DBAPIError):
+            return error
+        told = self._tell(error)
+        told.__cause__ = error
+        return told
 
     def _transaction(self, works: list[Work[Any]]) -> list[_Outcome]:
         """Run functions in one transaction. What returns is durable."""
@@ -173,12 +226,12 @@ def _attempt(connection: Connection, work: Work[Any]) -> _Outcome:
         result, problem = work(connection), None
     except BaseException as error:  # handed to whoever asked for it; the writer goes on
         result, problem = None, error
-    if not _in_transaction(connection):
+    if not _in_transaction(connection) or _is_full(problem):
         raise _TransactionLost(problem or Bug("a function ended the writer's transaction"))
     if problem is not None:
         connection.exec_driver_sql("ROLLBACK TO member")
     connection.exec_driver_sql("RELEASE member")
-    return result, None if problem is None else _told(problem)
+    return result, problem
 
 
 def _in_transaction(connection: Connection) -> bool:
@@ -186,10 +239,11 @@ def _in_transaction(connection: Connection) -> bool:
     return bool(driver.in_transaction)
 
 
-def _told(error: BaseException) -> BaseException:
-    """Return what a caller is told of an error: SQLite's own are classified."""
-    if not isinstance(error, DBAPIError):
-        return error
-    told = state_error(error)
-    told.__cause__ = error
-    return told
+def _seen(handed: asyncio.Future[Any]) -> None:
+    """Let nobody complain of a failure whose caller has given up waiting for it."""
+    if not handed.cancelled():
+        handed.exception()
+
+
+def _is_full(error: BaseException | None) -> bool:
+    return isinstance(error, DBAPIError) and primary_code(error.orig) == sqlite3.SQLITE_FULL

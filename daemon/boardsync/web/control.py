@@ -7,22 +7,28 @@ import contextlib
 import os
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, PlainValidator
 
 from boardsync import __version__
-from boardsync.engine import report
+from boardsync.engine import consent, report, trash_can
 from boardsync.engine.again import again
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
+from boardsync.engine.told import Told
+from boardsync.engine.undo import undo
 from boardsync.engine.why import why as explain
 from boardsync.errors import BoardsyncError, NeedsPerson, SettingsError, TryAgain
+from boardsync.plan.links import Consent
+
+T = TypeVar("T")
 
 GRACE_SECONDS = 2
 """How long a stopping daemon lets a request finish. Who waits for a pass was answered before."""
@@ -50,6 +56,26 @@ class AgainRequest(BaseModel):
 
     subject: Name
     here: Name | None = None
+
+
+class AnswerRequest(BaseModel):
+    """A person's answer to a hold."""
+
+    hold: int
+    answer: Consent
+
+
+class EntriesRequest(BaseModel):
+    """Entries of the trash, by their numbers; or all that one run put there."""
+
+    entries: list[int] = []
+    run: int | None = None
+
+
+class UndoRequest(BaseModel):
+    """A run, by its number in the history."""
+
+    run: int
 
 
 def make_app(service: Service) -> FastAPI:
@@ -96,7 +122,63 @@ def make_app(service: Service) -> FastAPI:
             assembly.workers[name].hint_everything("again")
         return done
 
+    app.include_router(_removals(service))
     return app
+
+
+def _removals(service: Service) -> APIRouter:
+    """Build what is asked about removals: those that wait, and those that can be taken back."""
+    router, assembly = APIRouter(), service.assembly
+    one_at_a_time = asyncio.Lock()
+
+    async def done(work: Coroutine[Any, Any, T]) -> T:
+        """Change what was removed; look at every mirror afterwards, however that ended."""
+
+        async def alone() -> T:
+            async with one_at_a_time:
+                return await work
+
+        try:
+            return await service.unless_stopped(alone())
+        finally:
+            work.close()
+            for worker in assembly.workers.values():
+                worker.hint_everything("asked")
+
+    @router.get("/holds")
+    def list_holds() -> list[dict[str, Any]]:
+        return consent.list_holds(assembly.settings, assembly.state)
+
+    @router.post("/holds/answer")
+    async def answer(request: AnswerRequest) -> dict[str, Any]:
+        mirror, count = await consent.answer(assembly.mirrors, request.hold, request.answer)
+        assembly.workers[mirror.name].hint_everything(f"hold {request.hold} was answered")
+        return {"hold": request.hold, "mirror": mirror.name, "count": count}
+
+    @router.get("/trash")
+    def list_trash(mirror: str | None = None, limit: int = 100) -> dict[str, Any]:
+        return trash_can.list_trash(assembly.settings, assembly.state, mirror, limit)
+
+    @router.post("/trash/restore")
+    async def restore(request: EntriesRequest) -> list[dict[str, Any]]:
+        if request.run is not None:
+            return as_values(await done(trash_can.restore_run(assembly, request.run)))
+        return as_values(await done(trash_can.restore(assembly, request.entries)))
+
+    @router.post("/trash/purge")
+    async def purge(request: EntriesRequest) -> list[dict[str, Any]]:
+        return as_values(await done(trash_can.purge(assembly, request.entries)))
+
+    @router.post("/undo")
+    async def start_undo(request: UndoRequest) -> dict[str, Any]:
+        return asdict(await done(undo(assembly, request.run)))
+
+    return router
+
+
+def as_values(told: Sequence[Told]) -> list[dict[str, Any]]:
+    """Return what was told of single pictures as JSON holds it."""
+    return [asdict(one) for one in told]
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

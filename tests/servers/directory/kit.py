@@ -48,7 +48,12 @@ def directory_kind(root: Path) -> Kind:
         spoil(root / str(board_id) / item.item_id)
         return item
 
-    return Kind(server, put, ghost, searches=False, stars=False)
+    async def edit(item: Item, content: bytes) -> None:
+        path = root / str(item.board_id) / item.item_id
+        path.unlink()
+        write(path, content)
+
+    return Kind(server, put, ghost, edit=edit, searches=False, stars=False)
 
 
 async def send(server: DirectoryServer, upload: Upload, board_id: str = "board") -> Item:

@@ -31,11 +31,11 @@ async def shown(server: DirectoryServer) -> list[str]:
     return [entry.item_id for entry in listing.entries]
 
 
-@pytest.mark.parametrize("way", [[], ["no-renameat2"]], ids=["renameat2", "link and unlink"])
+@pytest.mark.parametrize("way", [[], ["plain"]], ids=["renameat2", "link and unlink"])
 async def test_killed_at_every_step_an_upload_is_whole_or_invisible_and_never_doubled(
     tmp_path: Path, way: list[str]
 ) -> None:
-    process = start("steps", str(tmp_path), *way)
+    process = start("steps", "upload", str(tmp_path), *way)
     process.communicate(timeout=60)
     assert process.returncode == 0
     outcomes = []

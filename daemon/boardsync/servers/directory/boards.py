@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from boardsync.errors import BoardMissing, FileChanging, ItemMissing, ServerRefused
@@ -21,9 +21,11 @@ from boardsync.formats.whole import check
 from boardsync.model import Board, Download, Entry, Item, Listing, Mark, ServerInfo
 from boardsync.servers.directory.marks import mark_path
 from boardsync.servers.directory.names import is_board_name, require_board_name
+from boardsync.servers.directory.origins import TRASH
 from boardsync.servers.directory.reading import is_whole, read_item, require_whole
 from boardsync.servers.directory.recall import Recall
 from boardsync.servers.directory.root import Root
+from boardsync.servers.directory.trash import Trash
 from boardsync.servers.directory.tree import (
     Place,
     Scandir,
@@ -56,6 +58,12 @@ class DirectoryBoards:
         self._root = root
         self._ways = ways
         self.recall = Recall(root.path, ways.scandir, ways.clock_ns)
+        self.trash = Trash(root.path, ways.clock_ns)
+
+    def require(self, *, claim: bool = False) -> str:
+        """Return the root's path when it is there; see `Root.require`."""
+        self._root.require(claim=claim)
+        return self._root.path
 
     def probe(self) -> ServerInfo:
         self._root.require()
@@ -99,26 +107,44 @@ class DirectoryBoards:
         return Listing(board_id, digest, entries, found.complete)
 
     def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
-        path = self.open(board_id)
+        """Describe items of a board, and by their ids there those in the trash."""
         versions = versions_now()
+        removed = self._removed(item_ids)
+        found = [describe_trashed(place, versions) for place in removed]
+        if board_id == TRASH:
+            return found
+        path = self.open(board_id)
         with classified(f"board {board_id!r}: looking at its items"):
-            return [describe(board_id, place, versions) for place in places(path, item_ids)]
+            there = [describe(board_id, place, versions) for place in places(path, item_ids)]
+        return there + found
 
     def marks(self, board_id: BoardId, item_ids: Sequence[str]) -> dict[str, Mark | None]:
-        path = self.open(board_id)
+        """Read the marks of a board's items; those in the trash are asked for as on TRASH."""
         with classified(f"board {board_id!r}: reading its marks"):
-            marks = self.recall.marks(places(path, item_ids), versions_now())
-            return {place.item_id: mark for place, mark in marks}
+            if board_id == TRASH:
+                found: Iterable[Place] = self._removed(item_ids)
+            else:
+                found = places(self.open(board_id), item_ids)
+            records = self.recall.records(found, versions_now())
+            return {
+                place.item_id: None if record is None else record.mark for place, record in records
+            }
 
     def find(self, token: str) -> list[Item]:
+        """Find the items that carry a token, on boards and in the trash."""
         self._root.require()
         versions = versions_now()
         with classified(f"server {self._server}: looking for an upload"):
             found = self.recall.find(token, versions)
-            return [describe(board_id, place, versions) for board_id, place in found]
+            items = [describe(board_id, place, versions) for board_id, place in found]
+            for place in self.trash.marked(token):
+                mark = self.recall.mark(place, versions)
+                if mark is not None and mark.token == token:
+                    items.append(describe_trashed(place, versions))
+        return items
 
     def download(self, item: Item, sink: BinaryIO) -> Download:
-        place = self._require(item)
+        place = self.place(item)
         if item.version not in ("", versions_now().of(place.stat)):
             raise FileChanging(f"item {item.item_id}: changed since it was listed")
         snapshot = read_item(place, self._ways.max_bytes)
@@ -134,7 +160,7 @@ class DirectoryBoards:
         )
 
     def complete(self, item: Item) -> bool:
-        place = self._require(item)
+        place = self.place(item)
         try:
             snapshot = read_item(place, self._ways.max_bytes)
         except FileChanging:
@@ -149,9 +175,11 @@ class DirectoryBoards:
         whole, ServerRefused when it is not ours.
         """
         try:
-            place = self._require(item)
+            place = self.place(item)
         except ItemMissing:
             return
+        if item.trashed:
+            raise ServerRefused(f"{item.item_id}: in the trash, where nothing is a ghost")
         if check(read_item(place, self._ways.max_bytes).content).whole:
             raise FileChanging(f"item {item.item_id}: became whole, so it is not deleted")
         with classified(f"item {item.item_id}: deleting it"):
@@ -173,14 +201,23 @@ class DirectoryBoards:
         self._root.require()
         raise BoardMissing(f"server {self._server} has no board {board_id!r}")
 
-    def _require(self, item: Item) -> Place:
-        path = self.open(item.board_id)
-        with classified(f"item {item.item_id}: looking for it"):
-            place = next(places(path, [item.item_id]), None)
-        if place is None:
+    def place(self, item: Item) -> Place:
+        """Find where an item lies, in the trash too. Raises ItemMissing, BoardMissing."""
+        if item.board_id == TRASH:
+            found = self._removed([item.item_id])
+        else:
+            path = self.open(item.board_id)
+            with classified(f"item {item.item_id}: looking for it"):
+                found = list(places(path, [item.item_id]))
+        if not found:
             self._root.require()
             raise ItemMissing(f"board {item.board_id!r} has no item {item.item_id!r}")
-        return place
+        return found[0]
+
+    def _removed(self, item_ids: Sequence[str]) -> list[Place]:
+        self._root.require()
+        with classified(f"server {self._server}: looking into its trash"):
+            return list(self.trash.places(item_ids))
 
 
 def describe(board_id: BoardId, place: Place, versions: Versions) -> Item:
@@ -193,6 +230,11 @@ def describe(board_id: BoardId, place: Place, versions: Versions) -> Item:
         extension=os.path.splitext(place.name)[1].lower(),
         size=place.stat.st_size,
     )
+
+
+def describe_trashed(place: Place, versions: Versions) -> Item:
+    """Describe something in the trash, which is on no board but that of the trash."""
+    return replace(describe(TRASH, place, versions), trashed=True)
 
 
 def _digest(items: Iterable[tuple[str, str]]) -> str:

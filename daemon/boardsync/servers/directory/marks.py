@@ -67,6 +67,14 @@ def digest_of(path: str) -> tuple[str, FileStat]:
         raise NotAuthorised(f"{path}: {refusal}; it may be an upload of ours") from refusal
 
 
+def holds(path: str, digest: str) -> bool:
+    """Tell whether a file holds these bytes, or may: one that cannot be read is not judged."""
+    try:
+        return digest_of(path)[0] == digest
+    except (FileChanging, NotAuthorised):
+        return True
+
+
 def marks_folder(folder: str) -> str:
     """Return the folder of the marks of items in `folder`."""
     return os.path.join(folder, MARKS_FOLDER)

@@ -6,13 +6,16 @@ Pure. Names are text with `surrogateescape`, as `os.fsdecode` gives them.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from boardsync.errors import ServerRefused
 from boardsync.formats import is_supported_file
-from boardsync.plan.names import NAME_MAX
+from boardsync.plan.names import NAME_MAX, numbered
 
 MARKS_FOLDER = ".boardsync"
 """Beside the items: their marks, and uploads under way."""
+
+MOST_NUMBERS = 10_000
 
 _OF_THE_SYSTEM = frozenset(
     {"lost+found", "System Volume Information", "$RECYCLE.BIN", "#recycle", "#snapshot", "@eaDir"}
@@ -55,6 +58,13 @@ def item_parts(item_id: str) -> list[str] | None:
     if any(_fault(part) is not None for part in parts) or not is_supported_file(parts[-1]):
         return None
     return parts
+
+
+def candidates(name: str) -> Iterator[str]:
+    """Give a name and its numbered variants, in the order in which they are tried."""
+    yield name
+    for number in range(2, MOST_NUMBERS):
+        yield numbered(name, number)
 
 
 def _fault(part: str) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import stat
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, TypeVar
 
 from boardsync.model import Mark
@@ -79,12 +79,12 @@ class Recall:
     def __init__(self, root: str, scandir: Scandir, clock_ns: Callable[[], int]) -> None:
         self._root = root
         self._folders = FolderCache(lambda folder: subfolders(folder, scandir), clock_ns)
-        self._names = FolderCache(_mark_names, clock_ns)
+        self._names = FolderCache(mark_names, clock_ns)
 
-    def marks(
+    def records(
         self, found: Iterable[Place], versions: Versions
-    ) -> Iterator[tuple[Place, Mark | None]]:
-        """Tell the mark of each item that was found, or None. Items of one folder go together."""
+    ) -> Iterator[tuple[Place, MarkRecord | None]]:
+        """Tell what each item's mark says, or None. Items of one folder go together."""
         by_folder: dict[str, list[Place]] = {}
         for place in found:
             by_folder.setdefault(place.folder, []).append(place)
@@ -92,11 +92,16 @@ class Recall:
             keys = [name_key(place.name) for place in here]
             files = self._files_by_item(folder, set(keys))
             for place, key in zip(here, keys, strict=True):
-                yield place, _fitting_mark(place, files.get(key, []), versions)
+                yield place, _fitting(place, files.get(key, []), versions)
+
+    def record(self, place: Place, versions: Versions) -> MarkRecord | None:
+        """Tell what the mark of one item says, or None."""
+        return next(record for _, record in self.records([place], versions))
 
     def mark(self, place: Place, versions: Versions) -> Mark | None:
         """Tell the mark of one item, or None."""
-        return next(mark for _, mark in self.marks([place], versions))
+        record = self.record(place, versions)
+        return None if record is None else record.mark
 
     def find(self, token: str, versions: Versions) -> list[tuple[str, Place]]:
         """Find the items that carry `token`, as (board id, place), on all boards."""
@@ -123,11 +128,8 @@ class Recall:
 
     def _records(self, folder: str, key: str) -> Iterator[MarkRecord]:
         """Read the marks in one folder whose file names begin with `key`."""
-        names = self._names.get(marks_folder(folder)) or ()
-        for index in range(bisect_left(names, key), len(names)):
-            if not names[index].startswith(key):
-                return
-            record = read_mark(os.path.join(marks_folder(folder), names[index]))
+        for name in beginning_with(self._names.get(marks_folder(folder)) or (), key):
+            record = read_mark(os.path.join(marks_folder(folder), name))
             if record is not None:
                 yield record
 
@@ -152,18 +154,27 @@ class Recall:
         self._names.keep(marks_folder(folder) for folder in seen)
 
 
-def _mark_names(folder: str) -> tuple[str, ...]:
+def beginning_with(names: Sequence[str], beginning: str) -> Iterator[str]:
+    """Pick the sorted names that begin so."""
+    for index in range(bisect_left(names, beginning), len(names)):
+        if not names[index].startswith(beginning):
+            return
+        yield names[index]
+
+
+def mark_names(folder: str) -> tuple[str, ...]:
+    """Name the mark files in a marks folder, sorted. Raises OSError."""
     return tuple(sorted(name for name in os.listdir(folder) if name.endswith(EXTENSION)))
 
 
-def _fitting_mark(place: Place, files: Iterable[str], versions: Versions) -> Mark | None:
+def _fitting(place: Place, files: Iterable[str], versions: Versions) -> MarkRecord | None:
     """Choose the mark that speaks of the bytes that are there: by version, else by digest."""
     records = [record for record in map(read_mark, files) if record is not None]
     version = versions.of(place.stat)
     for record in records:
         if record.fits_version(place.name, version):
-            return record.mark
+            return record
     for record in records:
         if record.fits_bytes(place.path, place.stat.st_size):
-            return record.mark
+            return record
     return None

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import structlog
 
-from boardsync.errors import BoardsyncError, NotAuthorised, Refused
+from boardsync.errors import BoardsyncError, Bug, ItemChanged, NotAuthorised, Refused
 from boardsync.model import Outcome, Upload, UploadResult
 from boardsync.servers.directory.boards import DirectoryBoards, describe
+from boardsync.servers.directory.replacing import Replacing
 from boardsync.servers.directory.store import Store
 from boardsync.servers.directory.sweep import sweep
 from boardsync.servers.directory.trouble import classified
@@ -29,6 +30,9 @@ class Receiving:
 
     def receive(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Store a batch. Raises, with nothing stored, when the board is not there or read-only."""
+        for upload in uploads:
+            if upload.replaces is not None and upload.replaces.board_id != board_id:
+                raise Bug(f"picture {upload.name!r}: replaces an item of another board")
         path = self._boards.open(board_id, claim=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise NotAuthorised(f"board {board_id!r}: {path} cannot be written; allow it")
@@ -38,7 +42,13 @@ class Receiving:
     def _one(self, board_id: BoardId, store: Store, upload: Upload) -> UploadResult:
         try:
             with classified(f"picture {upload.name!r}: storing it on board {board_id!r}"):
-                outcome, place = store.receive(upload)
+                if upload.replaces is None:
+                    outcome, place = store.receive(upload)
+                else:
+                    replacing = Replacing(str(board_id), store, self._boards.trash)
+                    outcome, place = replacing.receive(upload, upload.replaces)
+        except ItemChanged as change:
+            return UploadResult(Outcome.CHANGED, error=change)
         except Refused as refusal:
             return UploadResult(Outcome.REFUSED, error=refusal)
         except BoardsyncError as error:

@@ -21,7 +21,9 @@ from boardsync.model import (
     UploadResult,
 )
 from boardsync.servers.directory.boards import DirectoryBoards, Ways
+from boardsync.servers.directory.changes import DirectoryChanges
 from boardsync.servers.directory.receiving import Receiving
+from boardsync.servers.directory.renaming import rename_board
 from boardsync.servers.directory.root import Root
 from boardsync.servers.directory.tree import Scandir
 from boardsync.servers.port import BoardId
@@ -34,6 +36,9 @@ CAPABILITIES = Capabilities(
     reencodes=False,
     categories=False,
     early_visible=True,
+    trash=True,
+    moves=True,
+    renames_boards=True,
     batch=32,
 )
 """Marks are not stored in one step with the bytes, but always before them. Items of other
@@ -64,6 +69,7 @@ class DirectoryServer:
         root = Root(name, os.path.abspath(path), used_before=used_before)
         self._boards = DirectoryBoards(name, root, Ways(scandir, clock_ns, max_bytes))
         self._receiving = Receiving(self._boards, clock_ns)
+        self._changes = DirectoryChanges(self._boards)
 
     async def probe(self) -> ServerInfo:
         return await asyncio.to_thread(self._boards.probe)
@@ -118,6 +124,25 @@ class DirectoryServer:
 
     async def delete_ghost(self, item: Item) -> None:
         await asyncio.to_thread(self._boards.delete_ghost, item)
+
+    async def move(self, item: Item, board_id: BoardId, name: str | None = None) -> Item:
+        return await asyncio.to_thread(self._changes.move, item, board_id, name)
+
+    async def trash(self, item: Item, key: str) -> str:
+        return await asyncio.to_thread(self._changes.trash, item, key)
+
+    async def in_trash(self, trashed_id: str) -> Item | None:
+        return await asyncio.to_thread(self._changes.in_trash, trashed_id)
+
+    async def untrash(self, trashed_id: str, board_id: BoardId, name: str | None = None) -> Item:
+        return await asyncio.to_thread(self._changes.untrash, trashed_id, board_id, name)
+
+    async def purge(self, trashed_id: str) -> None:
+        await asyncio.to_thread(self._changes.purge, trashed_id)
+
+    async def rename_board(self, board_id: BoardId, name: str) -> Board:
+        """Rename a board; its id, which is its name, changes with it."""
+        return await asyncio.to_thread(rename_board, self._boards, board_id, name)
 
     async def aclose(self) -> None:
         """Do nothing: nothing is held open between calls."""

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from boardsync.errors import FileChanging, NotAuthorised, ServerRefused
+from boardsync.errors import FileChanging, ItemChanged, ServerRefused
 from boardsync.files.durable import (
     create_temp,
-    fsync_directory,
     move_without_replacing,
     remove_if_there,
     sync_and_close,
@@ -25,14 +24,18 @@ from boardsync.files.durable import (
 from boardsync.files.snapshot import stat_of
 from boardsync.formats.whole import check
 from boardsync.model import Outcome, Upload
-from boardsync.plan.names import numbered
-from boardsync.servers.directory.marks import MarkRecord, digest_of, make_marks_folder, write_mark
-from boardsync.servers.directory.names import require_item_name
+from boardsync.servers.directory.folders import make_folder
+from boardsync.servers.directory.marks import (
+    MarkRecord,
+    digest_of,
+    holds,
+    make_marks_folder,
+    write_mark,
+)
+from boardsync.servers.directory.names import candidates, require_item_name
 from boardsync.servers.directory.recall import Recall
-from boardsync.servers.directory.tree import Place, refuse_obstacle, regular_stat
+from boardsync.servers.directory.tree import Place, regular_stat
 from boardsync.servers.directory.versions import Versions
-
-_MOST_NUMBERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +53,21 @@ class Store:
         they get the mark. Raises ServerRefused, and OSError with nothing of it visible.
         """
         parts = require_item_name(upload.name)
-        _require_whole(upload)
-        digest = hashlib.sha256(upload.content).hexdigest()
-        folder = _make_folder(self.board, parts[:-1])
-        for name in _candidates(parts[-1]):
+        digest = checked_digest(upload)
+        folder = make_folder(self.board, parts[:-1])
+        for name in candidates(parts[-1]):
             item_id = "/".join([*parts[:-1], name])
             if not os.path.lexists(os.path.join(folder, name)):
-                stat = self._write(folder, name, upload, digest)
+                stat = self.write(folder, name, upload, digest)
                 if stat is not None:
                     return Outcome.STORED, Place(item_id, folder, name, stat)
             # Taken, perhaps this moment, perhaps by another daemon with the same picture.
-            place = self._same_picture(item_id, folder, name, upload, digest)
+            place = self.same_picture(item_id, folder, name, upload, digest)
             if place is not None:
                 return Outcome.EXISTED, place
         raise ServerRefused(f"picture {upload.name!r}: too many of this name; rename the file")
 
-    def _same_picture(
+    def same_picture(
         self, item_id: str, folder: str, name: str, upload: Upload, digest: str
     ) -> Place | None:
         """Return what lies at a taken name when it is this upload; adopt it when unmarked."""
@@ -80,67 +82,57 @@ class Store:
             return None
         mark = self.recall.mark(place, self.versions)
         if mark is None:
-            write_mark(folder, self._record(name, upload, digest, stat))
+            write_mark(folder, self.record(name, upload, digest, stat))
         elif mark.token != upload.mark.token:
             return None
         return place
 
-    def _write(self, folder: str, name: str, upload: Upload, digest: str) -> os.stat_result | None:
-        """Carry the steps out; None when somebody took the name meanwhile."""
-        temporary = _write_temporary(make_marks_folder(folder), upload)
+    def write(
+        self,
+        folder: str,
+        name: str,
+        upload: Upload,
+        digest: str,
+        make_room: Callable[[], None] = lambda: None,
+    ) -> os.stat_result | None:
+        """Carry the steps out; None when somebody took the name meanwhile.
+
+        make_room: called when everything is durable but the name.
+        """
+        temporary = write_temporary(make_marks_folder(folder), upload)
         try:
             stat = os.lstat(temporary)
-            mark = write_mark(folder, self._record(name, upload, digest, stat))
+            mark = write_mark(folder, self.record(name, upload, digest, stat))
             target = os.path.join(folder, name)
             try:
+                make_room()
                 move_without_replacing(temporary, target)
             except FileExistsError:
                 # A mark goes by token and name: when the same picture won, this is its mark too.
-                if not _holds(target, digest):
+                if not holds(target, digest):
                     remove_if_there(mark)
                 return None
+            except ItemChanged:
+                remove_if_there(mark)
+                raise
         finally:
             remove_if_there(temporary)
         return stat
 
-    def _record(self, name: str, upload: Upload, digest: str, stat: os.stat_result) -> MarkRecord:
+    def record(self, name: str, upload: Upload, digest: str, stat: os.stat_result) -> MarkRecord:
+        """Return what the mark of an upload says once its bytes lie at a name."""
         return MarkRecord(upload.mark, name, self.versions.of(stat), stat.st_size, digest)
 
 
-def _require_whole(upload: Upload) -> None:
+def checked_digest(upload: Upload) -> str:
+    """Return the digest of an upload's bytes. Raises ServerRefused when they are not whole."""
     verdict = check(upload.content)
     if not verdict.whole:
         raise ServerRefused(f"picture {upload.name!r}: {verdict.reason}; send a whole picture")
+    return hashlib.sha256(upload.content).hexdigest()
 
 
-def _make_folder(board: str, parts: list[str]) -> str:
-    """Make the folders of an item below its board, durably, never through a symlink."""
-    folder = board
-    for part in parts:
-        parent, folder = folder, os.path.join(folder, part)
-        try:
-            os.mkdir(folder)
-        except FileExistsError:
-            refuse_obstacle(folder)
-        else:
-            fsync_directory(parent)
-    return folder
-
-
-def _holds(path: str, digest: str) -> bool:
-    try:
-        return digest_of(path)[0] == digest
-    except (FileChanging, NotAuthorised):
-        return True
-
-
-def _candidates(name: str) -> Iterator[str]:
-    yield name
-    for number in range(2, _MOST_NUMBERS):
-        yield numbered(name, number)
-
-
-def _write_temporary(folder: str, upload: Upload) -> bytes:
+def write_temporary(folder: str, upload: Upload) -> bytes:
     """Write the bytes, durable and dated, under a name that nobody lists."""
     stream, path = create_temp(folder)
     try:

@@ -17,6 +17,7 @@ from boardsync.servers.directory.marks import (
     name_key_of,
     read_mark,
 )
+from boardsync.servers.directory.renames import is_second_name
 
 _STALE_NS = 86_400_000_000_000
 _TEMPORARY = os.fsdecode(TEMP_PREFIX)
@@ -38,12 +39,11 @@ def _stale(folder: str, now_ns: int) -> Iterator[str]:
         return
     for name in leftovers:
         path = os.path.join(marks_folder(folder), name)
-        suspect = name.startswith(_TEMPORARY) or (
-            name.endswith(EXTENSION) and name_key_of(name) not in present
-        )
+        ours = name.startswith(_TEMPORARY) or is_second_name(path)
+        suspect = ours or (name.endswith(EXTENSION) and name_key_of(name) not in present)
         if not suspect or not _is_old(path, now_ns):
             continue
-        if name.startswith(_TEMPORARY) or _is_orphan(folder, path):
+        if ours or _is_orphan(folder, path):
             yield path
 
 

@@ -53,6 +53,11 @@ def classify(error: OSError, subject: str) -> BoardsyncError:
         return NotAuthorised(f"{subject}: {reason}; give boardsync's user the right to it")
     if error.errno in _BAD_NAME:
         return ServerRefused(f"{subject}: {reason}; the filesystem does not take this name")
+    if error.errno == errno.EXDEV:
+        return ServerRefused(
+            f"{subject}: {reason}; pictures are moved within one filesystem only, so keep all "
+            "boards and the server's own directory on the same one"
+        )
     if error.errno == errno.EOPNOTSUPP:
         return ServerRefused(
             f"{subject}: {reason}; this filesystem cannot rename without replacing, "

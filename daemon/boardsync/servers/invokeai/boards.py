@@ -81,6 +81,17 @@ class Boards:
             raise self._missing(board_id)
         return board_from(answer.json_object())
 
+    async def is_own(self, board_id: str) -> bool:
+        """Tell whether a board is this account's; where there are no accounts, all are.
+
+        An administrator sees everybody's boards. Raises BoardMissing.
+        """
+        answer = await self._transport.call(get(f"/boards/{segment(board_id)}", missing_ok=True))
+        if answer.says_missing:
+            raise self._missing(board_id)
+        account, owner = self._transport.login.user_id, answer.json_object().get("user_id")
+        return account is None or owner is None or owner == account
+
     async def resolve(self, name_or_id: str) -> Board:
         """Find the board that a person means: `none`, an id, or a name, in this order.
 

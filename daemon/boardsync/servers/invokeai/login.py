@@ -37,9 +37,13 @@ Exchange = Callable[[str, str, object], Awaitable[Answer]]
 
 
 class Login:
-    """The token of one account. Safe to use from many tasks at once."""
+    """The token of one account. Safe to use from many tasks at once.
+
+    user_id: how the server calls the account; None before a login, and where there is none.
+    """
 
     def __init__(self, label: str, credentials: Credentials | None, exchange: Exchange) -> None:
+        self.user_id: str | None = None
         self._label = label
         self._credentials = credentials
         self._exchange = exchange
@@ -130,7 +134,13 @@ class Login:
         error = error_of(answer, JSON, writes=False)
         if error is not None:
             raise error
+        self.user_id = _user_id(answer.json_object().get("user"))
         token = answer.json_object().get("token")
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise NotAuthorised(f"{self._label} accepted the login but sent no usable token")
         return token
+
+
+def _user_id(user: object) -> str | None:
+    value = user.get("user_id") if isinstance(user, dict) else None
+    return value if isinstance(value, str) else None

@@ -42,11 +42,13 @@ from boardsync.servers.invokeai.client import InvokeAIClient
 from boardsync.servers.invokeai.embedded import embedded_metadata
 from boardsync.servers.invokeai.images import READERS, UNREADABLE, Query
 from boardsync.servers.invokeai.mark import metadata_with_mark, parse_mark
+from boardsync.servers.invokeai.moves import Moves
 from boardsync.servers.invokeai.pace import Pace
 from boardsync.servers.invokeai.places import EVERYWHERE, Place
 from boardsync.servers.invokeai.probe import KIND, describe
 from boardsync.servers.invokeai.records import names_from
 from boardsync.servers.invokeai.transport import get
+from boardsync.servers.invokeai.trash import TrashBoard
 from boardsync.servers.invokeai.upload import Picture
 
 UPLOADED: Final = "external"
@@ -60,6 +62,9 @@ CAPABILITIES: Final = Capabilities(
     reencodes=True,
     categories=True,
     early_visible=True,
+    trash=True,
+    moves=True,
+    renames_boards=True,
     batch=1,
     poll_floor=2.0,
     uploads_at_once=2,
@@ -107,6 +112,10 @@ class InvokeAIServer:
         )
         self._paced = paced
         self._pace = Pace(self.client.transport)
+        self._trash = TrashBoard(self.client.boards)
+        self._moves = Moves(
+            self.client.transport, self.client.boards, self.client.images, self._trash
+        )
 
     @property
     def name(self) -> str:
@@ -123,11 +132,12 @@ class InvokeAIServer:
         return await describe(self.client.transport, await self._pace.learn())
 
     async def boards(self) -> list[Board]:
-        """List all boards, archived ones included, oldest first, Uncategorized left out."""
-        return list(await self.client.boards.list())
+        """List all boards but the trash, archived ones included, Uncategorized left out."""
+        return self._trash.without(await self.client.boards.list())
 
     async def board(self, board_id: str | None) -> Board:
         """Describe one board. Raises BoardMissing, NotAuthorised for a hidden one."""
+        self._trash.refuse(board_id)
         try:
             return await self.client.boards.show(board_id)
         except ServerRefused as error:
@@ -135,6 +145,7 @@ class InvokeAIServer:
 
     async def create_board(self, name: str) -> Board:
         """Make a board. Raises OutcomeUnknown when the answer was lost; list before repeating."""
+        self._trash.refuse_name(name)
         return (await self.client.boards.create(name)).board
 
     async def listing(self, board_id: str | None, known: str | None = None) -> Listing:
@@ -144,6 +155,7 @@ class InvokeAIServer:
         missing board is listed as an empty one. Raises BoardMissing, ServerFault for
         anything that is no list of names.
         """
+        self._trash.refuse(board_id)
         call = get(
             f"/boards/{segment(board_id or 'none')}/image_names",
             ("is_intermediate", False),
@@ -166,17 +178,19 @@ class InvokeAIServer:
         return Listing(board_id, digest, entries)
 
     async def items(self, board_id: str | None, item_ids: Sequence[str]) -> list[Item]:
-        """Describe items wherever they are now; those that are gone are left out."""
+        """Describe items wherever they are now, in the trash too; leave out what is gone."""
         del board_id  # a name is unique on the server
-        return list(await self.client.images.records(item_ids))
+        return await self._trash.marked(await self.client.images.records(item_ids))
 
     async def marks(self, board_id: str | None, item_ids: Sequence[str]) -> dict[str, Mark | None]:
         """Read the marks of items: a key for every id that exists, None where there is no mark.
 
-        Only uploads can carry one, and of many items only those are read whose metadata
-        the server finds by the beginning that all tokens share.
+        What is in the trash is left out, unless `board_id` is that of the trash. Only uploads
+        can carry a mark, and of many items only those are read whose metadata the server finds
+        by the beginning that all tokens share.
         """
-        items = await self.items(board_id, item_ids)
+        of_trash = await self._trash.holds(board_id)
+        items = [item for item in await self.items(board_id, item_ids) if item.trashed is of_trash]
         suspects = await self._suspects(board_id, items)
         read = dict(zip(suspects, await in_parallel(self._mark, suspects, READERS), strict=True))
         gone = {name for name, (there, _) in read.items() if not there}
@@ -188,14 +202,14 @@ class InvokeAIServer:
         }
 
     async def find(self, token: str) -> list[Item]:
-        """Find items that carry a token, anywhere on the server, oldest first."""
+        """Find items that carry a token, anywhere on the server and in its trash, oldest first."""
         query = Query(
             search=token, origin=UPLOADED, intermediates=None, newest_first=False, limit=100
         )
         page = await self.client.images.list(query)
         if page.total > len(page.items):
             page = await self.client.images.list(replace(query, limit=None))
-        return list(page.items)
+        return await self._trash.marked(page.items)
 
     async def matching(self, board_id: str | None, term: str) -> set[str]:
         """Return the ids of a board's items whose metadata, or creation time, holds a term."""
@@ -210,6 +224,9 @@ class InvokeAIServer:
         """Send one picture with its mark; see `Server.upload` for what it raises."""
         if len(uploads) > CAPABILITIES.batch:
             raise Bug(f"{len(uploads)} uploads in one call, but InvokeAI takes one")
+        if any(upload.replaces is not None for upload in uploads):
+            raise Bug("an upload that replaces an item, but InvokeAI's items never change")
+        self._trash.refuse(board_id)
         return [await self._upload(board_id, upload) for upload in uploads]
 
     async def download(self, item: Item, sink: BinaryIO) -> Download:
@@ -241,6 +258,39 @@ class InvokeAIServer:
             raise OutcomeUnknown(f"image {item.item_id}: {result.reason}")
         if result.fate is Fate.REFUSED:
             raise ServerRefused(f"image {item.item_id}: {result.reason}")
+
+    async def move(self, item: Item, board_id: str | None, name: str | None = None) -> Item:
+        """Put an item on a board; its name is the server's, so another one is not given.
+
+        Raises ItemChanged when somebody else put it on another board than the item says.
+        """
+        del name
+        return await self._moves.move(item, board_id)
+
+    async def trash(self, item: Item, key: str) -> str:
+        """Move an item to the trash board; its id stays, so the key is not needed to find it."""
+        del key
+        return await self._moves.trash(item)
+
+    async def in_trash(self, trashed_id: str) -> Item | None:
+        """Describe what lies on the trash board under an id; None when it is not there."""
+        found = [item for item in await self.items(None, [trashed_id]) if item.trashed]
+        return found[0] if found else None
+
+    async def untrash(self, trashed_id: str, board_id: str | None, name: str | None = None) -> Item:
+        """Put something from the trash board back on a board."""
+        del name
+        return await self._moves.untrash(trashed_id, board_id)
+
+    async def purge(self, trashed_id: str) -> None:
+        """Delete an image for good. Raises ItemMissing, ServerRefused when not in the trash."""
+        await self._moves.purge(trashed_id)
+
+    async def rename_board(self, board_id: str | None, name: str) -> Board:
+        """Give a board another name. Raises BoardMissing, ServerRefused for Uncategorized."""
+        self._trash.refuse(board_id)
+        self._trash.refuse_name(name)
+        return await self.client.boards.rename(board_id, name)
 
     async def aclose(self) -> None:
         """Let go of connections. Idempotent."""

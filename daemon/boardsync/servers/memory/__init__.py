@@ -1,6 +1,7 @@
 """A server in memory, for tests and as the reference of the port."""
 
-from boardsync.servers.memory.server import CAPABILITIES, MemoryServer
-from boardsync.servers.memory.world import Faults
+from boardsync.servers.memory.faults import Faults
+from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
+from boardsync.servers.memory.stock import Stored
 
-__all__ = ["CAPABILITIES", "Faults", "MemoryServer"]
+__all__ = ["CAPABILITIES", "NAMED", "Faults", "MemoryServer", "Stored"]

@@ -1,4 +1,4 @@
-"""What lies behind the memory server: its boards and items, other users' hands, and its faults.
+"""What lies behind the memory server: its boards and items, and other users' hands upon them.
 
 Deterministic: ids come from a counter and times from the clock it is given, so that a whole
 engine replays exactly on it. It carries bytes and never looks into them.
@@ -7,56 +7,23 @@ engine replays exactly on it. It carries bytes and never looks into them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from boardsync.errors import BoardMissing, BoardsyncError, ItemMissing
-from boardsync.model import Board, Capabilities, Category, Item, Mark, Upload
+from boardsync.errors import BoardMissing, ItemMissing
+from boardsync.model import Board, Capabilities, Category, Item, Mark
+from boardsync.servers.memory.faults import Faults
+from boardsync.servers.memory.stock import TRASH, Stock, Stored
 from boardsync.servers.port import BoardId
 
-
-@dataclass(slots=True)
-class Faults:
-    """What goes wrong. Counters count down with each upload; the rest lasts until taken back.
-
-    errors: raised one by one by the next calls, whichever they are (say, a ServerBusy with
-    retry_after). lost_answers: stored, but the answer is UNKNOWN. lost_uploads: UNKNOWN and
-    not stored. ghosts: UNKNOWN, listed, and not whole until `finish`. lost_boards: made, but
-    the answer is lost. hidden: items that listings leave out, saying that they are incomplete.
-    refuses: gives the reason why an upload is refused, or None.
-    """
-
-    unreachable: bool = False
-    errors: list[BoardsyncError] = field(default_factory=list)
-    lost_answers: int = 0
-    lost_uploads: int = 0
-    ghosts: int = 0
-    lost_boards: int = 0
-    hidden: set[str] = field(default_factory=set)
-    refuses: Callable[[Upload], str | None] = lambda _upload: None
-
-    def spend(self, counter: str) -> bool:
-        """Count one of the numbered faults down; tell whether it strikes now."""
-        left: int = getattr(self, counter)
-        setattr(self, counter, max(left - 1, 0))
-        return left > 0
-
-
-@dataclass(slots=True)
-class Stored:
-    """An item with what a server keeps of it.
-
-    whole=False: listed, its bytes not complete. metadata: searched as text, as is the mark.
-    """
-
-    item: Item
-    content: bytes
-    mark: Mark | None
-    whole: bool = True
-    metadata: str = ""
+Which = Item | str
+"""An item, or its id where no other board has the same one."""
 
 
 class MemoryWorld:
-    """Boards and items in dictionaries, and the hands of other users upon them."""
+    """Boards and items in dictionaries, and what other users can do with them.
+
+    Where names are kept, a board's name is its id, and an item's name is its id on its board.
+    """
 
     def __init__(self, name: str, capabilities: Capabilities, clock_ms: Callable[[], int]) -> None:
         self.name = name
@@ -64,14 +31,20 @@ class MemoryWorld:
         self.faults = Faults()
         self._clock_ms = clock_ms
         self._boards: dict[BoardId, Board] = {}
+        self._former_names: dict[str, str] = {}
         if capabilities.categories:
             self._boards[None] = Board(None, "Uncategorized")
-        self._stored: dict[str, Stored] = {}
+        self._stock = Stock(name, named=capabilities.names_kept)
+        self._stored = self._stock.held
         self._made = 0
+        self._versions = 0
 
     def add_board(self, name: str) -> Board:
-        """Make a board; two of one name are two boards."""
-        board = Board(self._next_id("board"), name, created_ms=self._clock_ms())
+        """Make a board; two of one name are two boards, unless names are kept."""
+        if self.capabilities.names_kept and name in self._boards:
+            return self._boards[name]
+        board_id = name if self.capabilities.names_kept else self._next_id("board")
+        board = Board(board_id, name, created_ms=self._clock_ms())
         self._boards[board.board_id] = board
         return board
 
@@ -88,14 +61,15 @@ class MemoryWorld:
         whole: bool = True,
         metadata: str = "",
     ) -> Item:
-        """Put an item on a board as another user would. `name` gives the extension only.
+        """Put an item on a board as another user would.
 
+        `name` gives the extension only, unless names are kept; then a taken one gets a number.
         whole=False imitates an item that is listed before its bytes are complete.
         """
         item = Item(
-            self._next_id("item"),
+            name if self.capabilities.names_kept else self._next_id("item"),
             board_id,
-            version="1" if self.capabilities.mutable else "",
+            version=self._next_version(),
             width=size[0],
             height=size[1],
             created_ms=self._clock_ms(),
@@ -104,56 +78,87 @@ class MemoryWorld:
             extension=f".{name.rpartition('.')[2].lower()}",
             size=len(content),
         )
-        self._stored[item.item_id] = Stored(item, content, mark, whole, metadata)
-        return item
+        return self._stock.add(Stored(item, content, mark, whole, metadata))
 
-    def replace(self, item_id: str, content: bytes) -> Item:
+    def replace(self, which: Which, content: bytes) -> Item:
         """Change an item's bytes as its user would: a new version without a mark."""
-        old = self._require_item(item_id).item
-        item = replace(old, version=str(int(old.version or 0) + 1), size=len(content))
-        self._stored[item_id] = Stored(item, content, None)
+        stored = self._stock.one(which)
+        item = replace(stored.item, version=self._next_version(), size=len(content))
+        key = self._stock.key(item.board_id, item.item_id)
+        self._stored[key] = Stored(item, content, None)
         return item
 
-    def star(self, item_id: str, *, starred: bool = True) -> None:
+    def relocate(self, which: Which, board_id: BoardId, name: str | None = None) -> Item:
+        """Move an item as another user would: to a board, out of the trash, to a name."""
+        return self._stock.move(self._stock.one(which), board_id, name)
+
+    def star(self, which: Which, *, starred: bool = True) -> None:
         """Star an item, or take its star off, as another user would."""
-        stored = self._require_item(item_id)
+        stored = self._stock.one(which)
         stored.item = replace(stored.item, starred=starred)
 
-    def finish(self, item_id: str) -> None:
+    def finish(self, which: Which) -> None:
         """Let an incomplete item become whole."""
-        self._require_item(item_id).whole = True
+        self._stock.one(which).whole = True
 
-    def remove(self, item_id: str) -> None:
-        """Delete an item as another user would."""
-        del self._stored[item_id]
+    def remove(self, which: Which) -> None:
+        """Delete an item for good as another user would, in the trash too."""
+        self._stock.drop(self._stock.one(which))
 
     def drop_board(self, board_id: BoardId) -> None:
         """Delete a board with its items as another user would."""
         del self._boards[board_id]
-        for item_id in [item.item_id for item in self._items() if item.board_id == board_id]:
-            del self._stored[item_id]
+        for stored in self._stock.on_board(board_id):
+            self._stock.drop(stored)
+
+    def call_board(self, board_id: BoardId, name: str) -> Board:
+        """Give a board another name as another user would."""
+        board = replace(self._require_board(board_id), name=name)
+        if not self.capabilities.names_kept:
+            self._boards[board_id] = board
+            return board
+        del self._boards[board_id]
+        self._boards[name] = replace(board, board_id=name)
+        for stored in self._stock.on_board(board_id):
+            self._stock.move(stored, name)
+        return self._boards[name]
+
+    def on_board(self, board_id: BoardId) -> list[Stored]:
+        """Return what lies on a board, with its bytes and marks, in the order it came."""
+        return self._stock.on_board(board_id)
+
+    def in_the_trash(self) -> list[Stored]:
+        """Return what lies in the trash, with its bytes and marks, in the order it went there."""
+        return self._stock.on_board(TRASH)
 
     def _items(self) -> Iterator[Item]:
         return (stored.item for stored in self._stored.values())
 
-    def _mentions(self, item: Item, board_id: BoardId, term: str) -> bool:
-        stored = self._stored[item.item_id]
-        text = f"{stored.metadata} {stored.mark}".lower()
-        return item.board_id == board_id and term.lower() in text
+    def _mentions(self, stored: Stored, term: str) -> bool:
+        return term.lower() in f"{stored.metadata} {stored.mark}".lower()
 
-    def _known(self, item_ids: Sequence[str]) -> Iterator[Stored]:
-        return (self._stored[item_id] for item_id in item_ids if item_id in self._stored)
+    def _known(self, board_id: BoardId, item_ids: Sequence[str]) -> Iterator[Stored]:
+        found = (self._stock.get(board_id, item_id) for item_id in item_ids)
+        return (stored for stored in found if stored is not None)
 
     def _require_board(self, board_id: BoardId) -> Board:
         if board_id not in self._boards:
             raise BoardMissing(f"server {self.name} has no board {board_id}")
         return self._boards[board_id]
 
-    def _require_item(self, item_id: str) -> Stored:
-        if item_id not in self._stored:
-            raise ItemMissing(f"server {self.name} has no item {item_id}")
-        return self._stored[item_id]
+    def _require_item(self, item: Item) -> Stored:
+        found = self._stock.get(item.board_id, item.item_id)
+        if found is None:
+            raise ItemMissing(f"server {self.name} has no item {item.item_id}")
+        return found
 
     def _next_id(self, kind: str) -> str:
         self._made += 1
         return f"{kind}-{self._made:06d}"
+
+    def _next_version(self) -> str:
+        """Return a version that nothing here had before; none where items never change."""
+        if not self.capabilities.mutable:
+            return ""
+        self._versions += 1
+        return str(self._versions)

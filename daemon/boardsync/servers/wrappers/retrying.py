@@ -22,7 +22,9 @@ T = TypeVar("T")
 # What is tried again is no news: the engine tells what failed in the end, once.
 stamina.instrumentation.set_on_retry_hooks([])
 
-_WRITES = frozenset({"create_board", "upload", "delete_ghost"})
+_WRITES = frozenset(
+    {"create_board", "rename_board", "upload", "delete_ghost", "move", "trash", "untrash", "purge"}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,5 +82,24 @@ class Wrapper:
     async def delete_ghost(self, item: Item) -> None:
         await self._call("delete_ghost", partial(self._inner.delete_ghost, item))
 
+    async def move(self, item: Item, board_id: BoardId, name: str | None = None) -> Item:
+        return await self._call("move", partial(self._inner.move, item, board_id, name))
+
+    async def trash(self, item: Item, key: str) -> str:
+        return await self._call("trash", partial(self._inner.trash, item, key))
+
+    async def in_trash(self, trashed_id: str) -> Item | None:
+        return await self._call("in_trash", partial(self._inner.in_trash, trashed_id))
+
+    async def untrash(self, trashed_id: str, board_id: BoardId, name: str | None = None) -> Item:
+        call = partial(self._inner.untrash, trashed_id, board_id, name)
+        return await self._call("untrash", call)
+
+    async def purge(self, trashed_id: str) -> None:
+        await self._call("purge", partial(self._inner.purge, trashed_id))
+
+    async def rename_board(self, board_id: BoardId, name: str) -> Board:
+        return await self._call("rename_board", partial(self._inner.rename_board, board_id, name))
+
     async def aclose(self) -> None:
         await self._inner.aclose()

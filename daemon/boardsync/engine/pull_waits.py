@@ -1,0 +1,87 @@
+"""Downloads that should not begin, or not yet, told from what is here: no server is asked."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+
+from boardsync.engine.attempt import postpone, put_back
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror
+from boardsync.errors import FolderAway
+from boardsync.model import LinkState, TransferState
+from boardsync.plan.backoff import delay_seconds
+from boardsync.state import links, transfers
+from boardsync.state.records import BoardRecord, TransferRecord
+
+LONGEST_BLOCKED_SECONDS = 60.0
+"""Between two looks whether what stands in the way is gone."""
+
+
+async def wait_instead(
+    mirror: Mirror, board: BoardRecord, transfer: TransferRecord, directory: bytes
+) -> bool:
+    """Put a download back that should not begin yet; tell whether.
+
+    directory: where its file is to be, relative to the mirror's folder.
+    """
+    rest = _seconds_of_rest(mirror, board, transfer)
+    if rest > 0:
+        moment = now_ms(mirror.clock)
+        later = moment + int(rest * 1000)
+        await mirror.state.write(
+            lambda c: transfers.change(c, transfer.id, moment, not_before_ms=later)
+        )
+        return True
+    blocking = await asyncio.to_thread(_file_in_the_way, mirror.root, directory)
+    if blocking is None:
+        return False
+    await _wait_for_room(mirror, transfer, blocking)
+    return True
+
+
+def is_overtaken(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> bool:
+    """Tell whether this version of the item was pulled since the transfer was planned."""
+    with mirror.state.read() as connection:
+        known = links.of_item(connection, board.id, str(transfer.item_id))
+    return any(
+        one.version == transfer.version and one.state == LinkState.AGREED.value for one in known
+    )
+
+
+def _seconds_of_rest(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> float:
+    """Return how long to leave an item alone that was pulled a moment ago and has changed since.
+
+    Each version that is pulled stays as a file: a picture that is written anew every second
+    must not fill the disk.
+    """
+    with mirror.state.read() as connection:
+        known = links.of_item(connection, board.id, str(transfer.item_id))
+    now = now_ms(mirror.clock)
+    # A date of the future is from before the clock was set back.
+    last = max((one.since_ms for one in known if one.since_ms <= now), default=0)
+    return mirror.settings.settle.rewrite - (now - last) / 1000
+
+
+def _file_in_the_way(root: bytes, directory: bytes) -> bytes | None:
+    """Return the first part of a directory's path that is there without being a directory."""
+    path = root
+    for part in directory.split(b"/"):
+        path = os.path.join(path, part)
+        if os.path.lexists(path) and not os.path.isdir(path):
+            return path
+    return None
+
+
+async def _wait_for_room(mirror: Mirror, transfer: TransferRecord, blocking: bytes) -> None:
+    """Record what stands in the way, and say it once."""
+    error = FolderAway(
+        f"{os.fsdecode(blocking)}: a file, where a folder is needed for pictures of the board;"
+        " move or rename it"
+    )
+    attempts = transfer.attempts + 1
+    wait = min(LONGEST_BLOCKED_SECONDS, delay_seconds(attempts, str(transfer.item_id)))
+    if transfer.error == str(error):
+        await put_back(mirror, transfer, error, TransferState.READY, wait, attempts=attempts)
+    else:
+        await postpone(mirror, transfer, error, TransferState.READY, seconds=wait)

@@ -1,0 +1,74 @@
+"""Whether a state file that is in use is sound: damage is noticed here, from whichever thread.
+
+A quick look at the next start may not find what was met in use. So the damage is also noted
+beside the file, and the next opening looks thoroughly.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from boardsync.errors import BoardsyncError, TryAgain
+from boardsync.state.trouble import DAMAGED, primary_code, state_error
+
+log = structlog.get_logger(__name__)
+
+Listener = Callable[[BoardsyncError], None]
+
+
+def suspicion_of(path: Path) -> Path:
+    """Return the file that says: the state beside it was found damaged while in use."""
+    return path.with_name(f"{path.name}.suspect")
+
+
+class Health:
+    """What is known of one open state file. note: its owner may write beside it."""
+
+    def __init__(self, path: Path, *, note: bool) -> None:
+        self._path = path
+        self._note = note
+        self._lock = threading.Lock()
+        self._damage: BoardsyncError | None = None
+        self._listener: Listener | None = None
+
+    def listen(self, listener: Listener | None) -> None:
+        """Have damage told, once, on the thread that met it; at once when it was met before."""
+        with self._lock:
+            self._listener, damage = listener, self._damage
+        if listener is not None and damage is not None:
+            listener(damage)
+
+    def told(self, error: DBAPIError) -> BoardsyncError:
+        """Classify what went wrong while the file was in use, and take note of damage."""
+        told = state_error(error)
+        if primary_code(error.orig) in DAMAGED:
+            self._take_note(told)
+        return told
+
+    def found(self, complaint: str) -> None:
+        """Take note of damage that a check has found."""
+        self._take_note(
+            TryAgain(
+                f"{self._path}: the state file is damaged: {complaint}; the next start of"
+                " boardsync keeps it aside and rebuilds it from the disk and the boards"
+            )
+        )
+
+    def _take_note(self, damage: BoardsyncError) -> None:
+        with self._lock:
+            known, self._damage = self._damage, self._damage or damage
+            listener = self._listener
+        if known is not None:
+            return
+        if self._note:
+            try:
+                suspicion_of(self._path).touch(mode=0o600)
+            except OSError as error:
+                log.warning("the damage could not be noted for the next start", error=str(error))
+        if listener is not None:
+            listener(damage)
