@@ -370,3 +370,38 @@ async def test_a_renamed_folder_of_somebody_elses_board_moves_its_items(tmp_path
         assert (result.uploaded, result.trashed, result.held, result.synced) == (0, 0, 0, 5)
         assert {item.item_id for item in here.items("feet")} == before
         assert here.items("hands") == []
+
+
+async def test_a_pulled_file_that_was_moved_is_known_again_without_the_state(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        board = here.server.add_board("board")
+        for seed in (1, 2):
+            here.server.put(board.board_id, f"{seed}.png", picture(seed), size=(24, 16))
+        await here.look()
+        pulled = sorted((here.folder / "outputs").iterdir())
+        pulled[0].rename(here.folder / "chosen.png")
+        await here.restart(lose_state=True)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.linked) == (0, 0, 2)
+        assert len(here.items()) == 2
+        assert await here.quiet()
+
+
+async def test_a_pulled_file_that_was_edited_and_moved_is_a_new_picture(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        board = here.server.add_board("board")
+        here.server.put(board.board_id, "1.png", picture(1), size=(24, 16))
+        await here.look()
+        (pulled,) = (here.folder / "outputs").iterdir()
+        pulled.rename(here.folder / "chosen.png")
+        (here.folder / "chosen.png").write_bytes(picture(5))
+        await here.restart(lose_state=True)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded) == (1, 1)
+        assert here.contents() == sorted([picture(1), picture(5)])

@@ -245,9 +245,14 @@ def test_an_item_whose_link_ended_is_not_fetched_again(state: LinkState) -> None
     assert decide_item(MIRROR, item, _POLICY).action is None
 
 
-def test_a_new_version_of_a_linked_item_is_fetched() -> None:
-    item = replace(_PULLED, of_item=(known(version="0"),))
+def test_a_new_version_of_an_item_whose_file_was_deleted_is_fetched() -> None:
+    item = replace(_PULLED, of_item=(known(version="0", state=LinkState.FILE_GONE),))
     assert decide_item(MIRROR, item, _POLICY).reason == "changed on the board"
+
+
+def test_a_new_version_of_a_linked_item_is_its_links_affair() -> None:
+    item = replace(_PULLED, of_item=(known(version="0"),))
+    assert decide_item(MIRROR, item, _POLICY).action is None
 
 
 def test_a_server_without_categories_is_not_asked_for_one() -> None:
@@ -261,6 +266,7 @@ def pulls_what_the_policy_says(item: ItemCase, policy: PullPolicy) -> None:
     assert verdict.reason.strip()
     allowed = (
         all(one.version != item.version for one in item.of_item)
+        and not any(one.state is LinkState.AGREED for one in item.of_item)
         and (item.mark is None or (policy.marked and item.mark.mirror != MIRROR))
         and not item.intermediate
         and (policy.categories is None or item.category in policy.categories)

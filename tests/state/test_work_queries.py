@@ -74,7 +74,7 @@ class TestLinks:
         assert here.ask(links.linked_since, here.mirror, asked) == {b"a.png": 9}
 
     def test_a_forgotten_link_is_gone(self, here: Small) -> None:
-        here.do(links.forget, here.agree())
+        here.do(links.forget, here.agree().number)
         assert states(here) == {}
 
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.decide_links import REMOVALS, Parting, decide_links
+from boardsync.files.origin import read_origin
 from boardsync.model import Action, ActionKind, LinkState
-from boardsync.plan.cases import decide_file, decide_item
+from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
 from boardsync.state import cases, holds, links, runs, transfers
 from boardsync.state.records import BoardRecord
@@ -59,13 +60,19 @@ def decide(
         changed = links.changes(connection, mirror.number)
     found = decide_links(mirror, boards, everything=paths is None)
     plan = Plan(found.actions, found.partings, found.held, found.judged, found.waiting, changed)
-    if mirror.settings.direction.pushes:
-        actions = _file_actions(mirror, boards, plan, paths)
-        plan.actions += [one for one in actions if one[1].path not in found.claims]
+    actions = _file_actions(mirror, boards, plan, paths)
+    plan.actions += [one for one in actions if one[1].path not in found.claims]
     if mirror.settings.direction.pulls and paths is None:
+        linked = {
+            (board, action.item_id) for board, action in plan.actions
+            if action.kind is ActionKind.LINK
+        }  # fmt: skip
         for record in boards.values():
             matching = search.get(record.id)
-            plan.actions += [(record.id, one) for one in _item_actions(mirror, record, matching)]
+            items = _item_actions(mirror, record, matching)
+            plan.actions += [
+                (record.id, one) for one in items if (record.id, one.item_id) not in linked
+            ]
     return plan
 
 
@@ -80,15 +87,31 @@ def _file_actions(
                 if board is None:
                     _block(plan, "their board was not seen whole yet", len(files))
                     continue
-                for case in cases.file_cases(
-                    connection, mirror.number, mirror.key, board.id, files
-                ):
+                found = cases.file_cases(connection, mirror.number, mirror.key, board.id, files)
+                for case in _with_origins(mirror, connection, board, list(found)):
                     action = decide_file(mirror.key, case, policy).action
                     if action is not None:
                         yield (
                             board.id,
                             replace(action, board_id=board.server_id, subfolder=subfolder),
                         )
+
+
+def _with_origins(
+    mirror: Mirror, connection: Connection, board: BoardRecord, found: list[FileCase]
+) -> Iterator[FileCase]:
+    """Add to files that nothing else is known of what they say themselves of their origin."""
+    layout, pushes = mirror.layout, mirror.settings.direction.pushes
+    unknown = {
+        case.path: item_id for case in found
+        if not (case.of_path or case.of_digest or case.own)
+        and (item_id := read_origin(mirror.absolute(case.path), case.digest)) is not None
+    }  # fmt: skip
+    items = cases.unlinked_items(connection, board.id, list(unknown.values())) if unknown else {}
+    for case in found:
+        origin = items.pop(unknown.get(case.path, ""), None)
+        pulled = not pushes or layout.is_pulled_area(case.path)
+        yield replace(case, origin=origin, pulled=pulled)
 
 
 def _open_batches(
@@ -106,11 +129,10 @@ def _open_batches(
 
 
 def _by_subfolder(layout: Layout, batch: OpenFiles) -> dict[bytes, OpenFiles]:
-    """Group files by the board they go to; the pulled area goes nowhere."""
+    """Group files by the board they belong to."""
     groups: dict[bytes, OpenFiles] = {}
     for path, digest in batch:
-        if not layout.is_pulled_area(path):
-            groups.setdefault(layout.subfolder_of(path), []).append((path, digest))
+        groups.setdefault(layout.subfolder_of(path), []).append((path, digest))
     return groups
 
 

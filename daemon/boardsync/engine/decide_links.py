@@ -168,13 +168,14 @@ class _Gatherer:
             item=item,
             file_digest=one.now_digest,
             item_version=one.now_version or "",
+            item_file=self._sent_from(one),
             renamed_to=renamed_to,
             home=home,
             item_board=one.item_board,
             twin=twin,
             shared=one.shared,
             pulled=one.made == "pull",
-            foreign=one.mark_mirror is not None and one.mark_mirror != self._mirror.key,
+            foreign=one.mark is not None and one.mark.mirror != self._mirror.key,
             settled=self._files_settled if absent else self._items_settled,
             consent=None if one.consent is None else Consent(one.consent),
         )
@@ -187,7 +188,7 @@ class _Gatherer:
         return FileSide.SAME if one.now_digest == one.digest else FileSide.CHANGED
 
     def _item_side(self, one: ApartLink) -> ItemSide:
-        if one.board_missing or one.board not in self._seen:
+        if one.board_missing or one.board not in self._seen or one.sending:
             return ItemSide.UNSURE
         if one.now_version is not None:
             return ItemSide.SAME if one.now_version == one.version else ItemSide.CHANGED
@@ -195,6 +196,11 @@ class _Gatherer:
             return ItemSide.ELSEWHERE if one.item_board in self._seen else ItemSide.UNSURE
         confirmed = one.item_gone_ms is not None and one.item_asked >= absence.TIMES
         return ItemSide.ABSENT if confirmed else ItemSide.UNSURE
+
+    def _sent_from(self, one: ApartLink) -> str | None:
+        """Return the digest of the file that we made a changed item from, if it was us."""
+        ours = one.mark is not None and one.mark.mirror == self._mirror.key
+        return one.mark.file if ours and one.mark is not None else None
 
     def _home(self, path: bytes | None) -> int | None:
         if path is None:

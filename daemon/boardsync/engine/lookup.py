@@ -99,7 +99,10 @@ async def _own_items(
             if mark is None or (mark.mirror, mark.token, mark.file) != expected:
                 continue
             known = links.of_item(connection, board.id, item.item_id)
-            others = [one for one in known if one.state == LinkState.AGREED.value]
+            others = [
+                one for one in known
+                if (one.state, one.version) == (LinkState.AGREED.value, item.version)
+            ]  # fmt: skip
             # A copy of the same picture may have found it first: one item, two links.
             same = mirror.policy().one_item and all(one.digest == transfer.digest for one in others)
             if same or not others:

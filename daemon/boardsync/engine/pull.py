@@ -36,6 +36,7 @@ from boardsync.files.durable import (
     remove_if_there,
     sync_and_close,
 )
+from boardsync.files.origin import write_origin
 from boardsync.files.snapshot import stat_of
 from boardsync.formats import format_by_extension
 from boardsync.local.root import open_root
@@ -129,7 +130,7 @@ class Puller:
         stream = await asyncio.to_thread(_open_temporary, self._mirror.root, path)
         try:
             got: Download = await self._mirror.server.download(item, stream)
-            await asyncio.to_thread(_finish_temporary, stream, path, item)
+            await asyncio.to_thread(_finish_temporary, stream, path, item, got.digest)
         except BaseException as error:
             stream.close()
             await asyncio.shield(asyncio.to_thread(remove_if_there, path))
@@ -379,7 +380,8 @@ def _open_temporary(root: bytes, path: bytes) -> Any:
         raise _disk_error(error, path) from error
 
 
-def _finish_temporary(stream: Any, path: bytes, item: Item) -> None:
+def _finish_temporary(stream: Any, path: bytes, item: Item, digest: str) -> None:
+    write_origin(path, item.item_id, digest)
     sync_and_close(stream)
     if item.created_ms is not None:
         os.utime(path, ns=(item.created_ms * 1_000_000, item.created_ms * 1_000_000))

@@ -52,7 +52,9 @@ class FileCase:
 
     of_path: links of this path. of_digest: links of other paths with the same digest on the
     same board. own: items found by their mark, oldest first. trashed: where the item of this
-    very content lies in the trash, which newer content had replaced.
+    very content lies in the trash, which newer content had replaced. origin: an unlinked item
+    on the board that these very bytes were once pulled from. pulled: it lies where pulled files
+    go, and is not to be sent.
     """
 
     path: bytes
@@ -61,6 +63,8 @@ class FileCase:
     of_digest: tuple[KnownLink, ...] = ()
     own: tuple[OwnItem, ...] = ()
     trashed: str | None = None
+    origin: OwnItem | None = None
+    pulled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,11 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
         own = case.own[0]
         reason = "already on the board: an item carries this mirror's mark of this picture"
         return _act(mirror, case, ActionKind.LINK, own, reason)
+    if case.origin is not None:
+        reason = "pulled from the board once: its item is still there"
+        return _act(mirror, case, ActionKind.LINK, case.origin, reason)
+    if case.pulled:
+        return Verdict(None, "lies where pulled pictures go: not sent")
     before = next((known for known in case.of_path if known.state is LinkState.AGREED), None)
     if before is None:
         return _act(mirror, case, ActionKind.UPLOAD, None, "new in the folder")

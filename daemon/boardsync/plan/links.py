@@ -6,7 +6,7 @@ is acted on only when it is proven, a change only when it has settled.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum, auto
 
 from boardsync.model import Action, ActionKind, LinkState
@@ -92,12 +92,14 @@ class Policy:
 class LinkCase:
     """An agreed link of which one side or the other is not as it was.
 
-    number: the link's. board: ours. renamed_to: where its file lies now, when it was found
-    again under another path. home: our number of the board on which that path belongs.
-    item_board: where the item is now. twin: an unlinked item on the board with our mark of the
-    same picture, id and version. shared: another agreed link of the item has its file.
-    pulled: the file came from the board. foreign: the item's mark names another mirror.
-    settled: nothing vanished in this mirror for a while, so that what is gone is all that is.
+    number: the link's. board: ours. file_digest, item_version: of what is there now. item_file:
+    of a changed item that carries our mark, the digest of the file that it was made from: nobody
+    else changed it. renamed_to: where its file lies now, when it was found again under another
+    path. home: our number of the board on which that path belongs. item_board: where the item is
+    now. twin: an unlinked item on the board with our mark of the same picture, id and version.
+    shared: another agreed link of the item has its file. pulled: the file came from the board.
+    foreign: the item's mark names another mirror. settled: nothing vanished in this mirror for a
+    while, so that what is gone is all that is.
     """
 
     number: int
@@ -110,6 +112,7 @@ class LinkCase:
     item: ItemSide
     file_digest: str | None = None
     item_version: str = ""
+    item_file: str | None = None
     renamed_to: bytes | None = None
     home: int | None = None
     item_board: int | None = None
@@ -157,7 +160,9 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
         return LinkVerdict("its file is gone; waiting until nothing more vanishes")
     if case.item is ItemSide.ABSENT:
         return LinkVerdict("gone on both sides", parted=LinkState.FILE_GONE)
-    if case.item is ItemSide.CHANGED:
+    if case.item is ItemSide.ELSEWHERE:
+        return LinkVerdict("its file was deleted, its item moved away", parted=LinkState.FILE_GONE)
+    if case.item is ItemSide.CHANGED and case.item_file is None:
         if not policy.pulls:
             return LinkVerdict("its file was deleted", parted=LinkState.FILE_GONE)
         reason = "its file was deleted, but the board has a newer version"
@@ -172,7 +177,8 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if case.foreign:
         reason = "its file was deleted; the item belongs to another mirror and is kept"
         return LinkVerdict(reason, parted=LinkState.FILE_GONE)
-    return _acting(mirror, case, ActionKind.TRASH_ITEM, "its file was deleted")
+    present = case.item_version if case.item is ItemSide.CHANGED else case.version
+    return _acting(mirror, case, ActionKind.TRASH_ITEM, "its file was deleted", version=present)
 
 
 def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
@@ -189,6 +195,8 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
 
 
 def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
+    if case.item_file is not None:
+        return _sent_by_us(mirror, case, policy)
     if case.file is FileSide.SAME:
         if not policy.pulls:
             return LinkVerdict("changed on the board since it was sent; nothing is pulled here")
@@ -205,6 +213,20 @@ def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
         )  # fmt: skip
     reason = "changed on both sides: both are kept"
     return _acting(mirror, case, ActionKind.SET_ASIDE, reason, digest=case.file_digest)
+
+
+def _sent_by_us(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
+    """The item holds what we sent although nobody told us: the file is what counts."""
+    wanted = case.digest if case.file is FileSide.SAME else case.file_digest
+    if case.item_file == wanted:
+        reason = "its newer content had arrived already"
+        kind = ActionKind.LINK
+    elif policy.pushes:
+        reason = "its content changed since the board's version was sent"
+        kind = ActionKind.UPLOAD
+    else:
+        return LinkVerdict("not pulled: this mirror uploaded it")
+    return _acting(mirror, case, kind, reason, digest=wanted, version=case.item_version)
 
 
 def _item_elsewhere(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
@@ -224,7 +246,9 @@ def _item_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if not case.settled:
         return LinkVerdict("its item is gone; waiting until nothing more vanishes")
     if case.consent is Consent.RESTORE and policy.pushes and not case.pulled:
-        return _acting(mirror, case, ActionKind.UPLOAD, "restored: its item was deleted")
+        verdict = _acting(mirror, case, ActionKind.UPLOAD, "restored: its item was deleted")
+        assert verdict.action is not None  # noqa: S101
+        return replace(verdict, action=replace(verdict.action, item_id=None, version=""))
     removing = policy.pulls and policy.item_deleted is WhenDeleted.TRASH
     if not removing or case.consent in _KEEPING:
         return LinkVerdict("its item was deleted; the file is kept", parted=LinkState.ITEM_GONE)
@@ -242,7 +266,7 @@ def _acting(
         reason=reason,
         path=case.path,
         digest=digest or case.digest,
-        item_id=None if kind is ActionKind.UPLOAD else item_id or case.item_id,
+        item_id=item_id or case.item_id,
         version=case.version if version is None else version,
         link=case.number,
         target=target,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, text
 
+from boardsync.model import Mark
 from boardsync.plan.layout import Layout
 from boardsync.plan.pairing import Appeared
 from boardsync.plan.tokens import token_for
 from boardsync.state.homes import home_of, home_values
+from boardsync.state.observations import parse_mark
 from boardsync.state.schema import decode_name
 
 _COLUMNS = """
@@ -21,6 +22,8 @@ _COLUMNS = """
     f.path IS NOT NULL AS seen, f.hashed_ns IS NOT NULL AS hashed, f.refusal IS NOT NULL AS refused,
     f.digest AS now_digest, i.version AS now_version, i.mark,
     b.missing_since_ms IS NOT NULL AS board_missing,
+    EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = l.mirror AND t.path = l.path
+            AND t.kind = 'upload' AND t.state NOT IN ('done', 'refused', 'dropped')) AS sending,
     EXISTS (SELECT 1 FROM link o JOIN file g ON g.mirror = o.mirror AND g.path = o.path
             WHERE o.board = l.board AND o.item_id = l.item_id AND o.id <> l.id
               AND o.state = 'agreed') AS shared,
@@ -91,8 +94,9 @@ class ApartLink:
     """An agreed link and what is known of its two sides now.
 
     now_digest, now_version: of what lies at the path and under the item's id; None for nothing.
-    item_board: another board of the mirror that lists the item. shared: another agreed link of
-    the item has its file.
+    mark: of what is there now. sending: an upload of this path is under way, whose outcome comes
+    first. item_board: another board of the mirror that lists the item. shared: another agreed
+    link of the item has its file.
     """
 
     number: int
@@ -112,7 +116,8 @@ class ApartLink:
     refused: bool
     now_digest: str | None
     now_version: str | None
-    mark_mirror: str | None
+    mark: Mark | None
+    sending: bool
     board_missing: bool
     shared: bool
     item_board: int | None
@@ -193,15 +198,9 @@ def _apart(row: Any) -> ApartLink:
         refused=bool(row.refused),
         now_digest=row.now_digest.hex() if row.now_digest else None,
         now_version=row.now_version,
-        mark_mirror=_mirror_of(row.mark),
+        mark=parse_mark(row.mark),
+        sending=bool(row.sending),
         board_missing=bool(row.board_missing),
         shared=bool(row.shared),
         item_board=row.item_board,
     )
-
-
-def _mirror_of(mark: str | None) -> str | None:
-    """Return whose mark it is."""
-    if mark is None:
-        return None
-    return str(json.loads(mark).get("mirror"))

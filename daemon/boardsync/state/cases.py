@@ -48,7 +48,7 @@ _OPEN_ITEMS = text(
     FROM item i
     WHERE i.board = :board AND i.item_id > :after AND i.read = 1
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
-                      AND l.version = i.version)
+                      AND (l.version = i.version OR l.state = 'agreed'))
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.item_id = i.item_id
                       AND t.version = i.version AND t.kind = 'download')
     ORDER BY i.item_id LIMIT :limit
@@ -86,6 +86,22 @@ _TRASHED = text(
       AND l.state = 'superseded' AND l.path IN :paths ORDER BY t.id
     """
 ).bindparams(bindparam("paths", expanding=True))
+
+_UNLINKED = text(
+    """
+    SELECT i.item_id, i.version FROM item i WHERE i.board = :board AND i.item_id IN :items
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id)
+    """
+).bindparams(bindparam("items", expanding=True, type_=_NAME))
+
+
+def unlinked_items(
+    connection: Connection, board: int, item_ids: Sequence[str]
+) -> dict[str, OwnItem]:  # fmt: skip
+    """Return those of some items that are on a board and were never linked to anything."""
+    rows = connection.execute(_UNLINKED, {"board": board, "items": list(item_ids)})
+    found = (OwnItem(decode_name(row.item_id), row.version) for row in rows)
+    return {one.item_id: one for one in found}
 
 
 def open_files(
