@@ -7,6 +7,7 @@ READY := .venv/.ready
 
 export FOLDER SERVER BOARD SEED
 KILLS ?= 100
+MINUTES ?= 600
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run check test test-real torture bench docs clean
@@ -53,8 +54,8 @@ test-real: $(READY)
 	$(BIN)/pytest -m real
 
 torture: $(READY)
-	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --server "$${SERVER:-directory}" \
-		$${SEED:+--seed "$$SEED"}
+	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --minutes $(MINUTES) \
+		--server "$${SERVER:-directory}" $${SEED:+--seed "$$SEED"}
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -107,6 +107,7 @@ def upgrade() -> None:
             ["mirror.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("run_by_mirror", "run", ["mirror", "id"], unique=False)
     op.create_table(
@@ -170,6 +171,7 @@ def upgrade() -> None:
             ["mirror.id"],
         ),
         sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
     )
     op.create_index("link_by_digest", "link", ["mirror", "digest"], unique=False)
     op.create_index(

@@ -117,9 +117,9 @@ class TestOnce:
         output = place.board_picture("output.png", seed=2)
         [told] = place.json("once", "m")["mirrors"]
         assert told == {
-            "mirror": "m", "uploaded": 0, "downloaded": 1, "linked": 0, "refused": 0, "failed": 0,
-            "left": 0, "settling": 0, "synced": 2, "trouble": None, "unreachable": False,
-            "errors": [], "good": True,
+            "mirror": "m", "uploaded": 0, "downloaded": 1, "linked": 0, "moved": 0, "trashed": 0,
+            "refused": 0, "failed": 0, "left": 0, "held": 0, "settling": 0, "synced": 2,
+            "trouble": None, "unreachable": False, "errors": [], "good": True,
         }  # fmt: skip
         assert place.on_board()["a.png"] == content
         assert (place.folder / "outputs" / "output.png").read_bytes() == output
@@ -143,8 +143,8 @@ class TestOnce:
         place.picture("a.png")
         result = place("once")
         assert summary(result) == {
-            "mirror": "m", "uploaded": "1", "downloaded": "0", "linked": "0", "refused": "0",
-            "left": "0", "synced": "1",
+            "mirror": "m", "uploaded": "1", "downloaded": "0", "linked": "0", "moved": "0",
+            "trashed": "0", "refused": "0", "left": "0", "held": "0", "synced": "1",
         }  # fmt: skip
 
 

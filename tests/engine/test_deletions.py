@@ -405,3 +405,14 @@ async def test_a_pulled_file_that_was_edited_and_moved_is_a_new_picture(tmp_path
 
         assert (result.uploaded, result.downloaded) == (1, 1)
         assert here.contents() == sorted([picture(1), picture(5)])
+
+
+async def test_one_pass_is_enough_for_a_deletion_whatever_the_waits(tmp_path: Path) -> None:
+    waits = {"removal": "1 s", "confirm": "1 s"}
+    async with world(tmp_path, policies=TRASH, settle=waits) as here:
+        for seed in range(20):
+            here.write(f"{seed:02}.png", seed=seed)
+        await here.look()
+        here.server.remove(here.items()[0].item_id)
+
+        assert (await here.look()).trashed == 1

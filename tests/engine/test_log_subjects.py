@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from boardsync.engine.pull import sweep
 from boardsync.engine.reconcile import Look
+from boardsync.engine.sweep import sweep
 from boardsync.model import Category
 from engine.world import picture, world
 from state.state_kit import logged

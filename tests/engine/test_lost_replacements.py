@@ -11,21 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.errors import ServerBusy
-from boardsync.model import Item
-from boardsync.servers.memory.server import NAMED, MemoryServer
+from boardsync.servers.memory.server import NAMED
+from engine.searching import Searching
 from engine.world import SkippingClock, World, picture, world
-
-
-class Searching(MemoryServer):
-    """A server whose search can be too busy while its listings are not."""
-
-    busy = False
-
-    async def find(self, token: str) -> list[Item]:
-        if self.busy:
-            raise ServerBusy(f"server {self.name}: its search is busy")
-        return await super().find(token)
 
 
 @pytest.fixture

@@ -4,21 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from boardsync.errors import ServerBusy
-from boardsync.model import Item
-from boardsync.servers.memory.server import MemoryServer
+from engine.searching import Searching
 from engine.world import SkippingClock, world
-
-
-class Searching(MemoryServer):
-    """A server whose search can be too busy while its listings are not."""
-
-    busy = False
-
-    async def find(self, token: str) -> list[Item]:
-        if self.busy:
-            raise ServerBusy(f"server {self.name}: its search is busy")
-        return await super().find(token)
 
 
 async def test_a_lost_upload_is_not_sent_again_when_a_copy_was_linked_to_it_meanwhile(

@@ -34,7 +34,8 @@ class Setup:
         self.state = base / "state" / "state.db"
         self.write_config(server.url)
 
-    def write_config(self, url: str) -> None:
+    def write_config(self, url: str, **mirror: Any) -> None:
+        """Write the settings. mirror: further settings of the mirror."""
         self.config.write_text(
             json.dumps(
                 {
@@ -42,7 +43,7 @@ class Setup:
                     "servers": {"main": {"kind": "invokeai", "url": url}},
                     "mirrors": [
                         {"name": "m", "folder": str(self.folder), "server": "main",
-                         "board": self.board, "settle": {"quiet": "500ms"}}
+                         "board": self.board, "settle": {"quiet": "500ms"}} | mirror
                     ],
                 }
             )
@@ -71,6 +72,13 @@ class Setup:
 
     def names(self) -> list[str]:
         return self.api(f"boards/{self.board_id()}/image_names")
+
+    def delete_image(self, name: str) -> None:
+        """Delete an image as a person does, for good."""
+        request = urllib.request.Request(
+            f"{self.server.url}/api/v1/images/i/{name}", method="DELETE"
+        )
+        urllib.request.urlopen(request, timeout=60).close()
 
     def full(self, name: str) -> Image.Image:
         with urllib.request.urlopen(

@@ -96,7 +96,7 @@ class FakeInvokeAI:
         self.torn_reads = 0
         self.hidden_boards: set[str] = set()
         self._prefix = prefix
-        self._tokens: set[str] = set()
+        self._tokens: dict[str, str] = {}
         self._issued = 0
         self._faults: dict[str, deque[Fault]] = {}
         self.routes = Routes(self)
@@ -180,7 +180,8 @@ class FakeInvokeAI:
             return refusal(409, "Image storage maintenance is active")
         answer = self.routes.call(route, request, arguments)
         if self.accounts and request.method != "GET" and answer.status < 400 and route != "login":
-            answer = replace(answer, headers={**answer.headers, "x-refreshed-token": self._token()})
+            renewed = self._token(self.user_of(request))
+            answer = replace(answer, headers={**answer.headers, "x-refreshed-token": renewed})
         return self._packed(route, request, answer)
 
     def _unknown(self, request: Request) -> Response:
@@ -201,10 +202,15 @@ class FakeInvokeAI:
         token = request.headers.get("authorization", "").removeprefix("Bearer ")
         return token in self._tokens
 
-    def _token(self) -> str:
+    def user_of(self, request: Request) -> str:
+        """Return the id of the account that a request comes from; without accounts, of all."""
+        token = request.headers.get("authorization", "").removeprefix("Bearer ")
+        return self._tokens.get(token, "system")
+
+    def _token(self, user_id: str) -> str:
         self._issued += 1
         token = f"token-{self._issued}"
-        self._tokens.add(token)
+        self._tokens[token] = user_id
         return token
 
     def login(self, body: Mapping[str, object]) -> Response:
@@ -215,8 +221,9 @@ class FakeInvokeAI:
         if email not in self.accounts or self.accounts[email] != body.get("password"):
             return refusal(401, "Incorrect email or password")
         days = 7 if body.get("remember_me") else 1
-        user = {"user_id": "u1", "email": email, "is_admin": True}
-        answer = {"token": self._token(), "user": user, "expires_in": days * 86_400}
+        user_id = f"user of {email}"
+        user = {"user_id": user_id, "email": email, "is_admin": True}
+        answer = {"token": self._token(user_id), "user": user, "expires_in": days * 86_400}
         return json_response(answer, set_cookie="invokeai_media_token=abc; HttpOnly; Path=/")
 
 

@@ -118,7 +118,8 @@ class Routes:
         name = request.param("board_name")
         if name is None or len(name) > 300:
             return invalid("query.board_name", "String should have at most 300 characters", name)
-        return json_response(self.board_record(self._store.add_board(name)), 201)
+        made = self._store.add_board(name, self._fake.user_of(request))
+        return json_response(self.board_record(made), 201)
 
     def board(self, request: Request, board_id: str) -> Response:
         if board_id in self._fake.hidden_boards:
@@ -353,6 +354,8 @@ class Routes:
         }
         if self._since(6, 1):
             record |= {"image_count": len(outputs), "asset_count": len(images) - len(outputs)}
+        if self._since(6, 12):
+            record |= {"user_id": board.user_id}
         if self._since(6, 13):
             record |= {"board_visibility": board.visibility, "owner_username": None}
         return record

@@ -41,6 +41,7 @@ class FakeBoard:
     updated_at: str
     archived: bool = False
     visibility: str = "private"
+    user_id: str = "system"
     names: dict[str, None] = field(default_factory=dict)
 
 
@@ -82,10 +83,10 @@ class FakeStore:
         self._last_ms = max(self._clock_ms(), self._last_ms + 1)
         return text_of(self._last_ms)
 
-    def add_board(self, name: str) -> FakeBoard:
-        """Make a board."""
+    def add_board(self, name: str, user_id: str = "system") -> FakeBoard:
+        """Make a board of an account."""
         now = self.now()
-        board = FakeBoard(self._uuid(), name, now, now)
+        board = FakeBoard(self._uuid(), name, now, now, user_id=user_id)
         self.boards[board.board_id] = board
         return board
 

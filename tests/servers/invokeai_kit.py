@@ -20,12 +20,16 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from boardsync.model import Category, Mark, Upload
+from boardsync.model import Category, Item, Mark, Upload
 from boardsync.plan.tokens import token_for
 from boardsync.servers.invokeai import InvokeAIServer
+from boardsync.servers.invokeai.trash import NAME
 from servers.fake_invokeai import FakeInvokeAI
+from servers.fake_invokeai_store import FakeBoard, FakeImage
 
 Color = tuple[int, int, int]
+VERSIONS = ["5.15.0", "6.0.2", "6.8.1", "6.13.8", "6.14.2"]
+"""Those whose ways with moves and removals differ."""
 
 
 def png(
@@ -64,6 +68,18 @@ def upload_of(
         width, height = picture.size
     mark = mark_for(content, mirror)
     return Upload("a.png", content, "image/png", mark, category, width, height)
+
+
+def trash_boards(fake: FakeInvokeAI) -> list[FakeBoard]:
+    """Return the boards that are the trash."""
+    return [board for board in fake.store.boards.values() if board.name == NAME]
+
+
+def image_on(fake: FakeInvokeAI, board: FakeBoard | None) -> tuple[FakeImage, Item]:
+    """Put an image on a board; return it, and the item that the engine knows it as."""
+    board_id = None if board is None else board.board_id
+    image = fake.store.add_image(png(), board_id)
+    return image, Item(image.name, board_id)
 
 
 @asynccontextmanager

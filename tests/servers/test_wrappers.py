@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from typing import BinaryIO
@@ -140,11 +140,18 @@ async def test_writes_are_never_repeated(
 ) -> None:
     patient = Retrying(server, AT_ONCE)
     item = server.put(board.board_id, "a.png", picture(), whole=False)
-    for operation, call in (
-        ("create_board", lambda: patient.create_board("new")),
-        ("upload", lambda: patient.upload(board.board_id, [upload_of(picture())])),
-        ("delete_ghost", lambda: patient.delete_ghost(item)),
-    ):
+    board_id = board.board_id
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "create_board": lambda: patient.create_board("new"),
+        "rename_board": lambda: patient.rename_board(board_id, "new"),
+        "upload": lambda: patient.upload(board_id, [upload_of(picture())]),
+        "delete_ghost": lambda: patient.delete_ghost(item),
+        "move": lambda: patient.move(item, None),
+        "trash": lambda: patient.trash(item, "key"),
+        "untrash": lambda: patient.untrash(item.item_id, board_id),
+        "purge": lambda: patient.purge(item.item_id),
+    }
+    for operation, call in calls.items():
         before = server.calls[operation]
         server.faults.errors = [error]
         with pytest.raises(type(error)):
@@ -354,6 +361,26 @@ async def test_a_lost_answer_passes_through_untouched(server: MemoryServer, boar
     [result] = await whole.upload(board.board_id, [upload_of(picture())])
     assert isinstance(result.error, OutcomeUnknown)
     assert server.calls["upload"] == 1
+
+
+async def test_removals_and_moves_pass_through_with_all_they_were_given(
+    server: MemoryServer, board: Board
+) -> None:
+    meters = Meters()
+    whole = compose(server, Policy(pauses=AT_ONCE), meters)
+    item = server.put(board.board_id, "a.png", picture())
+    moved = await whole.move(item, None, "b.png")
+    trashed_id = await whole.trash(moved, "key")
+    trashed = await whole.in_trash(trashed_id)
+    assert trashed is not None
+    assert trashed.trashed
+    back = await whole.untrash(trashed_id, board.board_id, "c.png")
+    assert back == item
+    await whole.purge(await whole.trash(back, "another-key"))
+    assert (await whole.rename_board(board.board_id, "renamed")).name == "renamed"
+    assert [seen.operation for seen in meters.seen] == [
+        "move", "trash", "in_trash", "untrash", "trash", "purge", "rename_board",
+    ]  # fmt: skip
 
 
 async def test_a_wrapped_server_shows_its_name_and_record(server: MemoryServer) -> None:

@@ -180,7 +180,17 @@ class Naive:
         )  # fmt: skip
         return KnownLink(
             row["path"], row["digest"], row["board"], row["item_id"], row["version"],
-            LinkState(row["state"]), now,
+            LinkState(row["state"]), now, self._is_shared(row),
+        )  # fmt: skip
+
+    def _is_shared(self, row: Row) -> bool:
+        mirrors = {number: mirror for number, mirror, _, _ in BOARDS}
+        files = {(one["mirror"], one["path"]) for one in self._made.files}
+        return any(
+            other["path"] != row["path"] and other["state"] == "agreed"
+            and (other["board"], other["item_id"]) == (row["board"], row["item_id"])
+            and (mirrors[other["board"]], other["path"]) in files
+            for other in self._made.links
         )  # fmt: skip
 
     def _own(self, board: int, token: str) -> list[OwnItem]:

@@ -235,4 +235,99 @@ class TestAnswers:
         told = (await asking.get("/openapi.json")).json()
         assert set(told["paths"]) == {
             "/version", "/status", "/why", "/history", "/once", "/again",
+            "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
         }  # fmt: skip
+
+
+class TestRemovals:
+    """What is asked about removals; what comes of it is tested with the engine."""
+
+    @pytest.fixture
+    async def here(self, tmp_path: Path) -> AsyncIterator[World]:
+        async with world(tmp_path, policies={"file_deleted": "trash"}) as made:
+            for seed in range(20):
+                made.write(f"{seed:02}.png", seed=seed)
+            await made.look()
+            yield made
+
+    @pytest.fixture
+    async def asking(self, service: Service) -> AsyncIterator[httpx.AsyncClient]:
+        transport = httpx.ASGITransport(make_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://boardsync") as made:
+            yield made
+
+    async def test_a_hold_is_listed_and_answered_and_its_mirror_looked_at(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        for seed in range(15):
+            (here.folder / f"{seed:02}.png").unlink()
+        await here.look()
+        [hold] = (await asking.get("/holds")).json()
+        assert hold["count"] == 15
+
+        body = {"hold": hold["hold"], "answer": "approved"}
+        told = (await asking.post("/holds/answer", json=body)).json()
+
+        assert told == {"hold": hold["hold"], "mirror": "m", "count": 15}
+        assert (await asking.get("/holds")).json() == []
+        async with carrying(here.assembly), running(here):
+            async with asyncio.timeout(20):
+                while len(here.items()) != 5:
+                    await asyncio.sleep(0.01)
+        again = await asking.post("/holds/answer", json=body)
+        assert again.status_code == 404
+        assert "there is no hold" in again.json()["detail"]
+
+    async def test_what_was_removed_is_listed_restored_undone_and_purged(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        for seed in (1, 2, 3):
+            (here.folder / f"{seed:02}.png").unlink()
+        await here.look()
+        [run] = (await asking.get("/history", params={"limit": 1})).json()
+        told = (await asking.get("/trash", params={"mirror": "m", "limit": 2})).json()
+        assert (told["mirrors"][0]["count"], len(told["trash"])) == (3, 2)
+        newest, older = (one["id"] for one in told["trash"])
+
+        restored = (await asking.post("/trash/restore", json={"entries": [newest]})).json()
+        purged = (await asking.post("/trash/purge", json={"entries": [older]})).json()
+        undone = (await asking.post("/undo", json={"run": run["id"]})).json()
+        left = (await asking.post("/trash/restore", json={"run": run["id"]})).json()
+
+        assert [one["done"] for one in (*restored, *purged, *undone["told"])] == [True] * 3
+        assert (left, len(here.items())) == ([], 19)
+
+    async def test_strangers_are_404_and_what_makes_no_sense_is_422(
+        self, asking: httpx.AsyncClient
+    ) -> None:
+        assert (await asking.post("/undo", json={"run": 99})).status_code == 404
+        assert (await asking.get("/trash", params={"mirror": "nobody"})).status_code == 404
+        for path, body in (
+            ("/holds/answer", {"hold": 1, "answer": "perhaps"}),
+            ("/undo", {}),
+            ("/trash/restore", {"entries": ["all"]}),
+        ):
+            assert (await asking.post(path, json=body)).status_code == 422
+
+    async def test_a_stopping_daemon_says_so_before_anything_is_changed(
+        self, here: World, service: Service, asking: httpx.AsyncClient
+    ) -> None:
+        here.server.items = asyncio.Event().wait  # type: ignore[assignment]
+        [run] = (await asking.get("/history")).json()
+        service.stop()
+        answer = await asking.post("/undo", json={"run": run["id"]})
+        assert answer.status_code == 503
+        assert "boardsync is stopping" in answer.json()["detail"]
+        assert len(here.items()) == 20
+
+
+@contextlib.asynccontextmanager
+async def running(here: World) -> AsyncIterator[None]:
+    """Let the mirrors' workers take their hints."""
+    tasks = [asyncio.create_task(worker.run()) for worker in here.assembly.workers.values()]
+    try:
+        yield
+    finally:
+        for worker in here.assembly.workers.values():
+            worker.stop()
+        await asyncio.gather(*tasks)

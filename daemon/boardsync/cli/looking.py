@@ -12,7 +12,9 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, daemon_request, pass_context
-from boardsync.cli.output import console, print_json, print_table, printable, when
+from boardsync.cli.output import console, print_json, print_table, printable, size, when
+from boardsync.cli.shown import counted
+from boardsync.cli.told import answer_words, hold_words
 from boardsync.config.model import Settings
 from boardsync.engine import report
 from boardsync.engine.again import again as engine_again
@@ -20,6 +22,7 @@ from boardsync.engine.service import opened
 from boardsync.engine.why import why as explain
 from boardsync.state.database import State, open_readonly
 
+COUNTS = ("uploaded", "downloaded", "linked", "moved", "trashed", "restored", "refused")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -35,7 +38,7 @@ def status(context: Context, as_json: bool) -> None:
     settings = context.settings()
     told = daemon_request(settings, "GET", "/status")
     if told is None:
-        told = _from_state(settings, lambda state: report.status(settings, state))
+        told = from_state(settings, lambda state: report.status(settings, state))
         told = (told or report.status(settings, None)) | {"daemon": None}
     if as_json:
         print_json(told)
@@ -52,6 +55,7 @@ def status(context: Context, as_json: bool) -> None:
         "waiting",
         "refused",
         "apart",
+        "held",
     )
     print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
     for one in told["mirrors"]:
@@ -60,6 +64,10 @@ def status(context: Context, as_json: bool) -> None:
 
 def _print_details(one: dict[str, Any]) -> None:
     name = one["mirror"]
+    for hold in one["holds"]:
+        click.echo(f"\n{name}: hold {hold['hold']} waits since {when(hold['since_ms'])}:")
+        click.echo(f"  {hold_words(hold)}")
+        click.echo(f"  {answer_words(hold['hold'])}")
     if one["trouble"]:
         since = when(one["trouble_since_ms"])
         click.echo(f"\n{name} waits since {since}: {printable(one['trouble'])}")
@@ -70,6 +78,9 @@ def _print_details(one: dict[str, Any]) -> None:
     for refusal in one["refusals"]:
         path, reason = printable(refusal["path"]), printable(refusal["reason"])
         click.echo(f"\n{name}: {path} cannot be sent: {reason}")
+    if one["trashed"]:
+        lying, known = counted(one["trashed"], "picture"), size(one["trash_bytes"])
+        click.echo(f"\n{name}: {lying} in the trash, {known}; `boardsync trash list` tells which")
 
 
 @click.command()
@@ -83,7 +94,7 @@ def why(context: Context, subject: str, as_json: bool) -> None:
     PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id.
     """
     settings = context.settings()
-    told = _from_state(settings, lambda state: explain(settings, state, subject, os.getcwd())) or []
+    told = from_state(settings, lambda state: explain(settings, state, subject, os.getcwd())) or []
     if as_json:
         print_json(told)
     for one in () if as_json else told:
@@ -126,21 +137,18 @@ def history(
     """List past runs that had something to do, newest first; with RUN, what that one did."""
     settings = context.settings()
     if run is not None:
-        _print_run(
-            _from_state(settings, lambda state: report.run_details(state, run)), run, as_json
-        )
+        _print_run(from_state(settings, lambda state: report.run_details(state, run)), run, as_json)
         return
-    told = _from_state(settings, lambda s: report.history(settings, s, mirror, limit)) or []
+    told = from_state(settings, lambda s: report.history(settings, s, mirror, limit)) or []
     if as_json:
         print_json({"runs": told})
         return
-    headings = ("run", "mirror", "started", "cause", "uploaded", "downloaded", "linked", "refused")
     rows = [
-        [r["id"], r["mirror"], when(r["started_ms"]), r["cause"], r["uploaded"], r["downloaded"],
-         r["linked"], r["refused"]]
-        for r in told
+        [one["id"], one["mirror"], when(one["started_ms"]), one["cause"]]
+        + [one[key] for key in COUNTS]
+        for one in told
     ]  # fmt: skip
-    print_table(headings, rows)
+    print_table(("run", "mirror", "started", "cause", *COUNTS), rows)
 
 
 def _print_run(told: dict[str, Any] | None, number: int, as_json: bool) -> None:
@@ -155,6 +163,13 @@ def _print_run(told: dict[str, Any] | None, number: int, as_json: bool) -> None:
         ("picture", "made by", "state", "item"),
         [[link["path"], link["made"], link["state"], link["item_id"]] for link in told["links"]],
     )
+    if told["trash"]:
+        rows = [
+            [one["path"], one["side"], one["state"], one["id"], one["reason"]]
+            for one in told["trash"]
+        ]
+        click.echo()
+        print_table(("picture", "removed", "now", "entry", "why"), rows)
 
 
 @click.command()
@@ -191,7 +206,7 @@ async def _again(settings: Settings, subject: str) -> dict[str, list[str]]:
         return {name: words for name, words in done.items() if words}
 
 
-def _from_state(settings: Settings, ask: Callable[[State], Any]) -> Any:
+def from_state(settings: Settings, ask: Callable[[State], Any]) -> Any:
     """Ask the state file, read-only. None when there is none yet."""
     try:
         state = open_readonly(settings.state)

@@ -16,7 +16,10 @@ from boardsync.cli import exits
 from boardsync.cli.output import print_table, printable
 from boardsync.cli.shown import counted
 
-HEADINGS = ("mirror", "uploaded", "downloaded", "linked", "refused", "left", "synced")
+HEADINGS = (
+    "mirror", "uploaded", "downloaded", "linked", "moved", "trashed", "refused", "left", "held",
+    "synced",
+)  # fmt: skip
 
 
 def exit_code(results: Sequence[Mapping[str, Any]]) -> int:
@@ -40,5 +43,7 @@ def _remarks(one: Mapping[str, Any]) -> Iterable[str]:
     yield from one["errors"]
     if one["settling"]:
         yield f"{counted(one['settling'], 'file')} still changing"
+    if one["held"]:
+        yield f"{counted(one['held'], 'removal')} held until you answer; see `boardsync holds`"
     if one["refused"]:
         yield f"{counted(one['refused'], 'picture')} refused; `boardsync status` tells why"

@@ -23,6 +23,7 @@ from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
 from boardsync.engine.worker import Worker
+from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.trash import LocalTrash, open_trash
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
@@ -58,17 +59,19 @@ async def assemble(
     state: State,
     clock: Clock | None = None,
     servers: Mapping[str, Server] | None = None,
+    disk: Disk = SYSTEM,
 ) -> Assembly:
     """Build what the settings describe. Talks to no server.
 
-    servers: used instead of those that the settings describe, by name; for tests.
+    servers: used instead of those that the settings describe, by name; disk: where folders
+    lie; for tests.
     """
     built = Assembly(settings, state, clock or SystemClock())
     for name, server in settings.servers.items():
         built.servers[name] = (servers or {}).get(name) or _server(settings, state, name, server)
         built.gates[name] = Gate(name, built.clock)
     for one in settings.mirrors:
-        built.mirrors.append(await _mirror(built, one))
+        built.mirrors.append(await _mirror(built, one, disk))
     for name, server in settings.servers.items():
         mirrors = [mirror for mirror in built.mirrors if mirror.settings.server == name]
         if mirrors:
@@ -150,16 +153,17 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     return number
 
 
-def _trash(settings: MirrorSettings) -> LocalTrash:
+def _trash(settings: MirrorSettings, disk: Disk) -> LocalTrash:
     configured = settings.trash.folder
     return open_trash(
         os.fsencode(settings.folder),
         None if configured is None else os.fsencode(configured),
         settings.id,
+        disk,
     )
 
 
-async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
+async def _mirror(built: Assembly, settings: MirrorSettings, disk: Disk) -> Mirror:
     number = await built.state.write(partial(_enter, settings))
     return Mirror(
         settings=settings,
@@ -170,6 +174,7 @@ async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
         gate=built.gates[settings.server],
         state=built.state,
         clock=built.clock,
-        trash=_trash(settings),
+        trash=_trash(settings, disk),
         host=platform.node() or "this machine",
+        disk=disk,
     )

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, time
 from boardsync.config.model import MirrorSettings
 from boardsync.engine.clock import Clock
 from boardsync.engine.gate import Gate
+from boardsync.files.disk import SYSTEM, Disk
 from boardsync.formats import format_by_extension
 from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
@@ -58,6 +59,7 @@ class Mirror:
     clock: Clock
     trash: LocalTrash
     host: str
+    disk: Disk = SYSTEM
     seen_boards: set[int] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     compiled: dict[bytes, Rules] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Mirror:
         Pulled files are observed like all others; the planner knows not to push them. Raises
         SettingsError for an ignore file that cannot be used.
         """
-        content = read_ignore_file(self.root)
+        content = read_ignore_file(self.root, self.disk)
         rules = self.compiled.get(content)
         if rules is None:
             rules = Rules(

@@ -85,7 +85,9 @@ def _file_actions(
             for subfolder, files in _by_subfolder(mirror.layout, batch).items():
                 board = boards.get(subfolder)
                 if board is None:
-                    _block(plan, "their board was not seen whole yet", len(files))
+                    pushed = [path for path, _ in files if not mirror.layout.is_pulled_area(path)]
+                    if pushed:
+                        _block(plan, "their board was not seen whole yet", len(pushed))
                     continue
                 found = cases.file_cases(connection, mirror.number, mirror.key, board.id, files)
                 for case in _with_origins(mirror, connection, board, list(found)):
@@ -105,13 +107,17 @@ def _with_origins(
     unknown = {
         case.path: item_id for case in found
         if not (case.of_path or case.of_digest or case.own)
-        and (item_id := read_origin(mirror.absolute(case.path), case.digest)) is not None
+        and (item_id := _origin(mirror, case)) is not None
     }  # fmt: skip
     items = cases.unlinked_items(connection, board.id, list(unknown.values())) if unknown else {}
     for case in found:
         origin = items.pop(unknown.get(case.path, ""), None)
         pulled = not pushes or layout.is_pulled_area(case.path)
         yield replace(case, origin=origin, pulled=pulled)
+
+
+def _origin(mirror: Mirror, case: FileCase) -> str | None:
+    return read_origin(mirror.absolute(case.path), case.digest, mirror.disk)
 
 
 def _open_batches(

@@ -7,7 +7,6 @@ and each item stays where it is.
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
 
 import structlog
@@ -49,12 +48,18 @@ async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes) -> bool:
     try:
         if any(one.name == name for one in await mirror.server.boards()):
             return False
-        await mirror.server.rename_board(board.server_id, name)
+        renamed = await mirror.server.rename_board(board.server_id, name)
     except BoardsyncError as error:
         log.warning("the board of a renamed folder keeps its name", board=name, error=str(error))
         return False
     await mirror.state.write(
-        partial(subfolders.rename, number=board.id, subfolder=subfolder, name=name)
+        partial(
+            subfolders.rename,
+            number=board.id,
+            subfolder=subfolder,
+            name=name,
+            server_id=renamed.board_id,
+        )
     )
     log.info("board renamed with its folder", before=board.name, board=name)
     return True
@@ -77,7 +82,7 @@ async def _remember(mirror: Mirror, there: dict[bytes, str], before: dict[bytes,
 def _directories(mirror: Mirror) -> dict[bytes, str]:
     """Return the subfolders and which directories they are; none when the folder is away."""
     try:
-        with os.scandir(mirror.root) as entries:
+        with mirror.disk.scandir(mirror.root) as entries:
             return {
                 entry.name: f"{found.st_dev}:{found.st_ino}"
                 for entry in entries

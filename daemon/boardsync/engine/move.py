@@ -72,7 +72,7 @@ class Mover:
         with mirror.state.read() as connection:
             source = places.board_by_id(connection, link.board)
             board = places.board_by_id(connection, transfer.board)
-        if not await asyncio.to_thread(holds, mirror.absolute(target), link.digest):
+        if not await asyncio.to_thread(holds, mirror.absolute(target), link.digest, mirror.disk):
             raise FileChanging("the file was moved again meanwhile")
         item = await self._item(source, transfer)
         await self._change(transfer, state=TransferState.SENDING.value)
@@ -132,7 +132,8 @@ class Mover:
     ) -> None:  # fmt: skip
         now = self._mirror.clock.now_ns()
         moment = now // 1_000_000
-        stat = await asyncio.to_thread(lambda: stat_of(os.lstat(self._mirror.absolute(final))))
+        path, disk = self._mirror.absolute(final), self._mirror.disk
+        stat = await asyncio.to_thread(lambda: stat_of(disk.lstat(path)))
 
         def write(c: Connection) -> None:
             observations.forget_files(c, transfer.mirror, [link.path])
@@ -180,13 +181,14 @@ class Mover:
 
     def _put(self, path: bytes, digest: str, final: bytes) -> bool:
         source, target = self._mirror.absolute(path), self._mirror.absolute(final)
-        if not os.path.lexists(source) and holds(target, digest):
+        disk = self._mirror.disk
+        if not disk.lexists(source) and holds(target, digest, disk):
             return True
-        if digest_file(source)[0] != digest:
+        if digest_file(source, disk)[0] != digest:
             raise FileChanging(f"{os.fsdecode(source)}: changed meanwhile")
         try:
-            make_directories(os.path.dirname(target))
-            move_without_replacing(source, target)
+            make_directories(os.path.dirname(target), disk)
+            move_without_replacing(source, target, disk)
         except FileExistsError:
             return False
         except OSError as error:

@@ -88,7 +88,7 @@ def _walk(mirror: Mirror) -> FilesSeen:
     seen = FilesSeen()
     with mirror.state.read() as connection:
         known = observations.known_files(connection, mirror.number)
-        found = scan(mirror.root, mirror.rules(), seen.report)
+        found = scan(mirror.root, mirror.rules(), seen.report, mirror.disk)
         _record(mirror, seen, differences(found, known, mirror.clock.now_ns()))
     return seen
 
@@ -99,7 +99,7 @@ def _look(mirror: Mirror, paths: list[bytes]) -> FilesSeen:
     found: set[bytes] = set()
     now = mirror.clock.now_ns()
     with mirror.state.read() as connection:
-        for one in scan_paths(mirror.root, mirror.rules(), paths, seen.report):
+        for one in scan_paths(mirror.root, mirror.rules(), paths, seen.report, mirror.disk):
             known = observations.known_files(connection, mirror.number, one.path)
             if isinstance(one, Gone):
                 changed += (Difference(each[0], Change.GONE, None) for each in known)
@@ -149,7 +149,7 @@ def _vanished(mirror: Mirror, report: ScanReport, paths: list[bytes]) -> list[by
     rules = mirror.rules()
     return [
         path for path in paths
-        if rules.verdict(path, False) is None and not os.path.lexists(mirror.absolute(path))
+        if rules.verdict(path, False) is None and not mirror.disk.lexists(mirror.absolute(path))
     ]  # fmt: skip
 
 
@@ -176,7 +176,7 @@ def _identity(report: ScanReport) -> str:
 
 def _write_seen(number: int, chunk: list[Difference], now_ns: int, c: Connection) -> None:
     found = [(one.path, one.stat) for one in chunk if one.change is Change.SEEN and one.stat]
-    observations.see_files(c, number, found, now_ns)
+    observations.see_files(c, number, found, now_ns, only_changed=True)
     absence.note_files_back(c, number, [path for path, _ in found])
     doubted = [one.path for one in chunk if one.change is Change.DOUBTED]
     observations.doubt_files(c, number, doubted)
@@ -306,7 +306,7 @@ def _hash_batch(
             text = f"larger than allowed: {one.size} bytes, the limit is {most} (max_bytes)"
             results.append((one.path, None, text))
             continue
-        _try(results, one.path, lambda p: digest_file(mirror.absolute(p)))
+        _try(results, one.path, lambda p: digest_file(mirror.absolute(p), mirror.disk))
     for one in early:
         _try(results, one.path, lambda p: _digest_if_whole(mirror, p))
     return results
@@ -325,7 +325,7 @@ def _try(
 
 
 def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
-    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES)
+    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES, mirror.disk)
     verdict = check(snapshot.content)
     if not (verdict.whole and verdict.certain):
         raise FileChanging("closed, but not provably whole")

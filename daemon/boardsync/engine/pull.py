@@ -29,6 +29,7 @@ from boardsync.errors import (
     NoRoom,
     Refused,
 )
+from boardsync.files.disk import Disk
 from boardsync.files.durable import (
     TEMP_PREFIX,
     make_directories,
@@ -111,7 +112,7 @@ class Puller:
         known = self._known_version(board, transfer, landed.digest)
         if known is not None and await self._is_there(transfer, known, landed.digest):
             # The same bytes under a new version: nothing to write, only to record.
-            await asyncio.to_thread(remove_if_there, self._mirror.absolute(landed.temporary))
+            await self._clear(landed.temporary)
             await self._agree(board, transfer, item, known, landed.digest)
             return
         await self._place(board, transfer, item, target, landed)
@@ -125,19 +126,30 @@ class Puller:
 
     async def _fetch(self, item: Item, directory: bytes) -> Landed:
         """Download into the temporary file; durable when this returns."""
-        relative = directory + b"/" + _temporary_name(self._mirror, item)
+        relative = os.path.join(directory, _temporary_name(self._mirror, item))
         path = self._mirror.absolute(relative)
-        stream = await asyncio.to_thread(_open_temporary, self._mirror.root, path)
+        disk = self._mirror.disk
+        stream = await asyncio.to_thread(_open_temporary, self._mirror, path)
         try:
             got: Download = await self._mirror.server.download(item, stream)
-            await asyncio.to_thread(_finish_temporary, stream, path, item, got.digest)
+            await asyncio.to_thread(_finish_temporary, disk, stream, path, item, got.digest)
         except BaseException as error:
             stream.close()
-            await asyncio.shield(asyncio.to_thread(remove_if_there, path))
+            await asyncio.shield(self._clear(relative))
             if isinstance(error, OSError):
                 raise _disk_error(error, path) from error
             raise
         return Landed(got.digest, relative)
+
+    async def _clear(self, temporary: bytes) -> None:
+        """Remove a temporary file, if it is there."""
+        path, disk = self._mirror.absolute(temporary), self._mirror.disk
+        await asyncio.to_thread(remove_if_there, path, disk)
+
+    async def _holds(self, path: bytes, digest: str) -> bool:
+        """Tell whether a file below the folder holds this picture."""
+        mirror = self._mirror
+        return await asyncio.to_thread(holds, mirror.absolute(path), digest, mirror.disk)
 
     def _known_version(
         self, board: BoardRecord, transfer: TransferRecord, digest: str
@@ -153,7 +165,7 @@ class Puller:
         """Tell whether a linked file needs no writing. What was deleted on purpose stays so."""
         if transfer.path is None:
             return True
-        return await asyncio.to_thread(holds, self._mirror.absolute(path), digest)
+        return await self._holds(path, digest)
 
     async def _place(
         self, board: BoardRecord, transfer: TransferRecord, item: Item, target: bytes,
@@ -184,9 +196,11 @@ class Puller:
         mirror, path, digest = self._mirror, transfer.path, transfer.digest
         if path is None or digest is None:
             return False
-        if not await asyncio.to_thread(holds, mirror.absolute(path), digest):
+        if not await self._holds(path, digest):
             return False
         moment = now_ms(mirror.clock)
+        with mirror.state.read() as connection:
+            link = links.find(connection, transfer.link or 0)
         day = time.strftime("%Y-%m-%d", time.gmtime(moment / 1000))
         place = await asyncio.to_thread(mirror.trash.place_for, path, day)
         # Recorded first: a kill in between leaves a record of nothing, never a file of none.
@@ -195,7 +209,8 @@ class Puller:
                 trash.add, now_ms=moment, mirror=transfer.mirror, run=transfer.run,
                 side=trash.FILE, reason="the board has newer content", guarded=False,
                 link=transfer.link, path=path, digest=digest, board=transfer.board,
-                item_id=transfer.item_id, version=transfer.version, place=place,
+                item_id=transfer.item_id, version="" if link is None else link.version,
+                place=place,
             )
         )  # fmt: skip
         try:
@@ -208,7 +223,7 @@ class Puller:
     async def _overtaken(self, transfer: TransferRecord, landed: Landed) -> None:
         """Give up a download whose place is taken by something new."""
         log.info("overtaken: another file is there now", path=transfer.path)
-        await asyncio.to_thread(remove_if_there, self._mirror.absolute(landed.temporary))
+        await self._clear(landed.temporary)
         await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
         if transfer.path is not None:
             self._mirror.hints.path(transfer.path)
@@ -216,12 +231,13 @@ class Puller:
     def _put(self, final: bytes, landed: Landed) -> bool:
         """Rename into place. True also when these very bytes are there already."""
         temporary, path = self._mirror.absolute(landed.temporary), self._mirror.absolute(final)
+        disk = self._mirror.disk
         try:
-            move_without_replacing(temporary, path)
+            move_without_replacing(temporary, path, disk)
         except FileExistsError:
-            if not holds(path, landed.digest):
+            if not holds(path, landed.digest, disk):
                 return False
-            remove_if_there(temporary)
+            remove_if_there(temporary, disk)
         except OSError as error:
             raise _disk_error(error, path) from error
         return True
@@ -242,12 +258,11 @@ class Puller:
         if transfer.final is None or transfer.temporary is None or transfer.got is None:
             return False
         item = await self._describe(board, transfer)
-        if await asyncio.to_thread(holds, self._mirror.absolute(transfer.final), transfer.got):
-            await asyncio.to_thread(remove_if_there, self._mirror.absolute(transfer.temporary))
+        if await self._holds(transfer.final, transfer.got):
+            await self._clear(transfer.temporary)
             await self._agree(board, transfer, item, transfer.final, transfer.got)
             return True
-        temporary = self._mirror.absolute(transfer.temporary)
-        if not await asyncio.to_thread(holds, temporary, transfer.got):
+        if not await self._holds(transfer.temporary, transfer.got):
             return False
         landed = Landed(transfer.got, transfer.temporary)
         target = self._target(board, transfer, item.item_id, item.extension)
@@ -259,7 +274,7 @@ class Puller:
     ) -> None:
         """Observation, link and transfer in one transaction."""
         try:
-            stat = await asyncio.to_thread(_stat, self._mirror.absolute(path))
+            stat = await asyncio.to_thread(_stat, self._mirror, path)
         except OSError as error:
             raise FileChanging(f"{os.fsdecode(path)}: vanished while it was placed") from error
         now = self._mirror.clock.now_ns()
@@ -323,36 +338,6 @@ def fitting_path(path: bytes, extension: str) -> bytes:
     return (split_extension(name)[0] + extension).encode("utf-8", "surrogateescape")
 
 
-async def sweep(mirror: Mirror) -> int:
-    """Remove temporary files of pulls that no transfer owns. Returns how many."""
-    if mirror.layout.pull_into is None:
-        return 0
-    with mirror.state.read() as connection:
-        kept = transfers.temporaries(connection, mirror.number)
-        bound = places.boards(connection, mirror.number)
-    directories = {mirror.layout.pull_directory(board.subfolder) for board in bound}
-    try:
-        return await asyncio.to_thread(_sweep, mirror, directories, kept)
-    except OSError as error:
-        log.warning(
-            "litter of an interrupted download could not be removed",
-            mirror=mirror.name, error=str(error),
-        )  # fmt: skip
-        return 0
-
-
-def _sweep(mirror: Mirror, directories: set[bytes], kept: set[bytes]) -> int:
-    removed = 0
-    for directory in directories:
-        for where, _, names in os.walk(mirror.absolute(directory)):
-            for name in names:
-                path = os.path.join(where, name)
-                relative = os.path.relpath(path, mirror.root)
-                if name.startswith(TEMP_PREFIX) and relative not in kept:
-                    removed += remove_if_there(path)
-    return removed
-
-
 def _broken(
     transfer: TransferRecord, error: BoardsyncError, attempts: int, moment: int
 ) -> bool:  # fmt: skip
@@ -370,21 +355,22 @@ def _temporary_name(mirror: Mirror, item: Item) -> bytes:
     return TEMP_PREFIX + hashlib.sha256(text).hexdigest()[:24].encode()
 
 
-def _open_temporary(root: bytes, path: bytes) -> Any:
-    open_root(root)
+def _open_temporary(mirror: Mirror, path: bytes) -> Any:
+    disk = mirror.disk
+    open_root(mirror.root, disk)
     try:
-        make_directories(os.path.dirname(path))
+        make_directories(os.path.dirname(path), disk)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        return os.fdopen(os.open(path, flags, 0o666), "w+b")
+        return disk.fdopen(disk.open(path, flags, 0o666), "w+b")
     except OSError as error:
         raise _disk_error(error, path) from error
 
 
-def _finish_temporary(stream: Any, path: bytes, item: Item, digest: str) -> None:
-    write_origin(path, item.item_id, digest)
-    sync_and_close(stream)
+def _finish_temporary(disk: Disk, stream: Any, path: bytes, item: Item, digest: str) -> None:
+    write_origin(path, item.item_id, digest, disk)
+    sync_and_close(stream, disk)
     if item.created_ms is not None:
-        os.utime(path, ns=(item.created_ms * 1_000_000, item.created_ms * 1_000_000))
+        disk.set_times(path, item.created_ms * 1_000_000)
 
 
 def _disk_error(error: OSError, path: bytes) -> BoardsyncError:
@@ -394,5 +380,5 @@ def _disk_error(error: OSError, path: bytes) -> BoardsyncError:
     return FolderAway(f"{where}: cannot be written: {error.strerror}")
 
 
-def _stat(path: bytes) -> FileStat:
-    return stat_of(os.lstat(path))
+def _stat(mirror: Mirror, path: bytes) -> FileStat:
+    return stat_of(mirror.disk.lstat(mirror.absolute(path)))

@@ -33,7 +33,7 @@ async def wait_instead(
             lambda c: transfers.change(c, transfer.id, moment, not_before_ms=later)
         )
         return True
-    blocking = await asyncio.to_thread(_file_in_the_way, mirror.root, directory)
+    blocking = await asyncio.to_thread(_file_in_the_way, mirror, directory)
     if blocking is None:
         return False
     await _wait_for_room(mirror, transfer, blocking)
@@ -63,12 +63,12 @@ def _seconds_of_rest(mirror: Mirror, board: BoardRecord, transfer: TransferRecor
     return mirror.settings.settle.rewrite - (now - last) / 1000
 
 
-def _file_in_the_way(root: bytes, directory: bytes) -> bytes | None:
+def _file_in_the_way(mirror: Mirror, directory: bytes) -> bytes | None:
     """Return the first part of a directory's path that is there without being a directory."""
-    path = root
+    path = mirror.root
     for part in directory.split(b"/"):
         path = os.path.join(path, part)
-        if os.path.lexists(path) and not os.path.isdir(path):
+        if mirror.disk.lexists(path) and not mirror.disk.isdir(path):
             return path
     return None
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,7 +34,7 @@ from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadRe
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
-from boardsync.state import links, observations, places, runs, transfers, trash
+from boardsync.state import absence, links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -150,7 +149,7 @@ class Pusher:
         if ignored is not None:
             return Overtaken(rule=ignored.rule)
         try:
-            snapshot = read_snapshot(mirror.absolute(path), limits.max_bytes)
+            snapshot = read_snapshot(mirror.absolute(path), limits.max_bytes, mirror.disk)
         except FileChanging:
             return Overtaken()
         if snapshot.digest != transfer.digest:
@@ -181,7 +180,7 @@ class Pusher:
         path = _path(transfer)
         log.info("overtaken: the file changed before it was sent", path=path)
         now = self._mirror.clock.now_ns()
-        there = await asyncio.to_thread(os.path.lexists, self._mirror.absolute(path))
+        there = await asyncio.to_thread(self._mirror.disk.lexists, self._mirror.absolute(path))
 
         def write(c: Connection) -> None:
             transfers.finish(c, transfer.id)
@@ -194,6 +193,8 @@ class Pusher:
 
         await self._mirror.state.write(write)
         self._mirror.hints.path(path)
+        # Its token was taken: another path of the same picture may have waited for it.
+        self._mirror.hints.boards("an upload was overtaken")
 
     async def _send(self, board: BoardRecord, parcels: Sequence[Parcel]) -> None:
         """Record the intents, send, record the outcomes."""
@@ -261,6 +262,8 @@ class Pusher:
         """Observation, link and transfer in one transaction."""
         moment, old = now_ms(self._mirror.clock), replaced_item(board, transfer)
         trashed_id = await self._trashed_id(transfer, old)
+        path = _path(transfer)
+        there = await asyncio.to_thread(self._mirror.disk.lexists, self._mirror.absolute(path))
 
         def write(c: Connection) -> int:
             superseded = 0
@@ -272,20 +275,25 @@ class Pusher:
                     version=old.version, trashed_id=trashed_id,
                 )  # fmt: skip
             observations.describe_items(c, board.id, [(item, mark)])
-            for path in _paths_of(c, self._mirror, board, transfer):
+            for each in _paths_of(c, self._mirror, board, transfer):
                 new = links.NewLink(
-                    mirror=transfer.mirror, path=path, digest=mark.file, board=board.id,
+                    mirror=transfer.mirror, path=each, digest=mark.file, board=board.id,
                     item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
                     pixels=pixels, recipe=mark.recipe, run=transfer.run,
                 )  # fmt: skip
                 superseded += links.agree(c, new, moment).superseded
+            if not there:
+                absence.note_files_gone(c, transfer.mirror, [path], moment)
             # What the last listing said is not what is there now.
             places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, uploaded=1)
             return superseded
 
-        if await self._mirror.state.write(write) and old is None:
+        superseded = await self._mirror.state.write(write)
+        if not there:
+            self._mirror.hints.boards("a file vanished while it was sent")
+        elif superseded and old is None:
             self._mirror.hints.boards("newer content was sent")
         log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
 

@@ -284,7 +284,8 @@ class Reconciler:
     async def _decide(self, look: Look, done: Pass, *, everything: bool) -> None:
         """Decide about everything, or only about the files that were just hashed."""
         paths = None if everything else done.hashed.paths
-        if paths is not None and not paths:
+        vanished = done.files is not None and done.files.gone > 0
+        if paths is not None and not paths and not vanished:
             return
         mirror = self._mirror
         boards = {key: one for key, one in self._boards.items() if one.id in mirror.seen_boards}
@@ -339,9 +340,12 @@ def next_look_ms(mirror: Mirror) -> int | None:
             absence.latest_item_gone_ms(connection, number),
         )
         asking = absence.next_asking_ms(connection, number, int(settle.confirm * 1000))
-    moments = [one + int(settle.removal * 1000) for one in gone if one is not None]
     now = now_ms(mirror.clock)
-    return min((one for one in (*moments, asking) if one is not None and one > now), default=None)
+    quiet = [one + int(settle.removal * 1000) for one in gone if one is not None]
+    moments = [one for one in quiet if one > now]
+    if asking is not None:
+        moments.append(max(asking, now))
+    return min(moments, default=None)
 
 
 def board_key(subfolder: bytes) -> str:
@@ -360,11 +364,13 @@ def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:
     wanted: dict[bytes, bool] = {}
     rules = mirror.rules()
     try:
-        with os.scandir(mirror.root) as entries:
+        with mirror.disk.scandir(mirror.root) as entries:
             for entry in entries:
                 name = entry.name
                 if entry.is_dir(follow_symlinks=False):
-                    if not rules.verdict(name, True) and name != mirror.layout.pull_into:
+                    if name == mirror.layout.pull_into:
+                        wanted.setdefault(b"", False)
+                    elif not rules.verdict(name, True):
                         wanted[name] = _holds_pictures(mirror, name)
                 elif is_supported_file(name) and entry.is_file(follow_symlinks=False):
                     wanted[b""] = True

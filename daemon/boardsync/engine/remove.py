@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Awaitable
 
@@ -93,7 +92,7 @@ class Remover:
             return f"its item belongs to mirror {mark.mirror!r}"
         if link.state == LinkState.SUPERSEDED.value:
             return "its item is starred" if item.starred else None
-        if await asyncio.to_thread(os.path.lexists, mirror.absolute(link.path)):
+        if await asyncio.to_thread(mirror.disk.lexists, mirror.absolute(link.path)):
             mirror.hints.path(link.path)
             return "its file is there again"
         with mirror.state.read() as connection:
@@ -160,7 +159,7 @@ class Remover:
             observations.describe_items(c, board.id, [(item, marks.get(item.item_id))])
             links.agree(c, new, moment)
             if entry is not None:
-                trash.change(c, entry.id, moment, state=trash.RESTORED)
+                trash.change(c, entry.id, moment, state=trash.RESTORED, run=transfer.run)
             places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, linked=1)

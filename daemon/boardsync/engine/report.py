@@ -15,10 +15,13 @@ from boardsync.config.model import MirrorSettings, Settings
 from boardsync.errors import SettingsError
 from boardsync.state import holds, links, observations, places, runs, summary, transfers, trash
 from boardsync.state.database import State
-from boardsync.state.records import LinkRecord, Tally
+from boardsync.state.records import LinkRecord, RunRecord, Tally
 from boardsync.state.trash import TrashRecord
 
 EXAMPLES = 10
+UNDO = "undo of run"
+RESTORE = "restored from the trash"
+"""How the causes of runs begin that put things back, because a person asked."""
 
 
 def show(name: bytes | str | None) -> str | None:
@@ -128,7 +131,7 @@ def history(
             if number is None:
                 return []
         found = runs.history(connection, number, limit)
-        restored = trash.restored_by(connection, [run.id for run in found])
+        restored = trash.restored_by(connection, [run.id for run in found if puts_back(run)])
     return [
         asdict(run)
         | {"mirror": names.get(run.mirror, run.mirror), "restored": restored.get(run.id, 0)}
@@ -147,12 +150,17 @@ def run_details(state: State, number: int, limit: int = 1000) -> dict[str, Any] 
             entry for state in (trash.TRASHED, trash.RESTORED, trash.PURGED)
             for entry in trash.of_run(connection, number, state)
         ]  # fmt: skip
-    restored = sum(entry.state == trash.RESTORED for entry in removed)
+    restored = puts_back(run) and sum(entry.state == trash.RESTORED for entry in removed)
     return asdict(run) | {
-        "restored": restored,
+        "restored": int(restored),
         "links": [link_values(link) for link in made],
         "trash": [_removal_values(entry) for entry in removed[:limit]],
     }
+
+
+def puts_back(run: RunRecord) -> bool:
+    """Tell whether a run takes things out of the trash, because a person asked."""
+    return run.cause.startswith((UNDO, RESTORE))
 
 
 def _removal_values(entry: TrashRecord) -> dict[str, Any]:

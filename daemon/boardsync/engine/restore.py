@@ -78,7 +78,7 @@ class Restorer:
         rules = self._mirror.rules()
         for link in known:
             if rules.verdict(link.path, False) is None:
-                stat = _stat_if_held(self._mirror.absolute(link.path), link.digest)
+                stat = _stat_if_held(self._mirror, link.path, link.digest)
                 if stat is not None:
                     found[link.id] = stat
         return found
@@ -147,20 +147,21 @@ class Restorer:
         final = self._taken_out_before(place, path, digest)
         if final is None:
             final = self._mirror.trash.take_out(place, digest, path)
-        stat = _stat_if_held(self._mirror.absolute(final), digest)
+        stat = _stat_if_held(self._mirror, final, digest)
         if stat is None:
             raise FileChanging(f"{os.fsdecode(final)}: changed while it was brought back")
         return final, stat
 
     def _taken_out_before(self, place: bytes, path: bytes, digest: str) -> bytes | None:
         """Find a file that was taken out, perhaps under another name, before a kill."""
-        if os.path.lexists(place):
+        disk = self._mirror.disk
+        if disk.lexists(place):
             return None
         for number in range(1, MOST_NUMBERS):
             final = numbered_path(path, number)
-            if not os.path.lexists(self._mirror.absolute(final)):
+            if not disk.lexists(self._mirror.absolute(final)):
                 return None
-            if holds(self._mirror.absolute(final), digest):
+            if holds(self._mirror.absolute(final), digest, disk):
                 return final
         return None
 
@@ -187,10 +188,13 @@ class Restorer:
 
 
 def _links_of_item(c: Connection, entry: TrashRecord) -> list[LinkRecord]:
-    """Return the links that were those of the item; what agrees by now is another item's."""
+    """Return the links that were those of the item; what agrees by now is another item's.
+
+    Of an item that was replaced in one step, its id and version tell which picture it was.
+    """
     return [
         one for one in links.of_item(c, entry.board, str(entry.item_id))
-        if (one.digest, one.version) == (entry.digest, entry.version)
+        if one.version == entry.version and one.digest == (entry.digest or one.digest)
         and one.state != LinkState.AGREED.value
     ]  # fmt: skip
 
@@ -224,10 +228,10 @@ def _new_link(entry: TrashRecord, known: LinkRecord | None, path: bytes) -> link
     )  # fmt: skip
 
 
-def _stat_if_held(path: bytes, digest: str) -> FileStat | None:
+def _stat_if_held(mirror: Mirror, path: bytes, digest: str) -> FileStat | None:
     """Return what a file is like, if it is there and holds this picture."""
     try:
-        found, stat = digest_file(path)
+        found, stat = digest_file(mirror.absolute(path), mirror.disk)
     except (FileChanging, Refused):
         return None
     return stat if found == digest else None

@@ -14,8 +14,8 @@ from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import Assembly, assemble
-from boardsync.engine.pull import sweep
 from boardsync.engine.schedule import follow_clock, make_scheduler
+from boardsync.engine.sweep import sweep
 from boardsync.engine.watching import Watching
 from boardsync.errors import BoardsyncError, TryAgain
 from boardsync.state.database import State, open_state

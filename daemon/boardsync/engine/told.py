@@ -74,7 +74,7 @@ def require_folder(mirror: Mirror) -> None:
     What is left of an unmounted disk is its empty mount point. Nothing is brought back into
     that, and what lies on the disk is not gone.
     """
-    root = open_root(mirror.root)
+    root = open_root(mirror.root, mirror.disk)
     with mirror.state.read() as connection:
         before = places.root_identity(connection, mirror.number)
     if before not in (None, f"{root.device}:{root.inode}"):

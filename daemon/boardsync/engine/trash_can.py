@@ -20,7 +20,7 @@ from boardsync.config.model import MirrorSettings, Settings
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.engine.report import show
+from boardsync.engine.report import RESTORE, show
 from boardsync.engine.restore import Restorer
 from boardsync.engine.told import Told, each, require_folder, require_server, tell
 from boardsync.errors import ItemMissing, Refused, SettingsError
@@ -30,8 +30,6 @@ from boardsync.state.trash import TrashRecord
 
 log = structlog.get_logger(__name__)
 
-RESTORED = "restored from the trash"
-"""The cause of a run that takes pictures out of the trash."""
 DAY_SECONDS = 86_400.0
 CHUNK = 500
 _ENDED = {
@@ -110,7 +108,7 @@ async def restore(assembly: Assembly, numbers: Sequence[int]) -> list[Told]:
             continue
         moment = now_ms(assembly.clock)
         run = await assembly.state.write(
-            partial(runs.begin, mirror_number=mirror.number, cause=RESTORED, now_ms=moment)
+            partial(runs.begin, mirror_number=mirror.number, cause=RESTORE, now_ms=moment)
         )
         told += await restore_entries(mirror, entries, run)
     return told
@@ -233,7 +231,7 @@ async def _delete_file(mirror: Mirror, entry: TrashRecord) -> bool:
 
     def delete() -> bool:
         require_folder(mirror)
-        if not os.path.lexists(place):
+        if not mirror.disk.lexists(place):
             return False
         if not mirror.trash.purge(place, str(entry.digest)):
             raise Refused(

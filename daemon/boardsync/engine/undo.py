@@ -7,7 +7,6 @@ comes back. An undo is itself a run, so it can be undone. It can be repeated aft
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,6 +16,7 @@ from sqlalchemy import Connection
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.report import UNDO, puts_back
 from boardsync.engine.told import Told, each, tell
 from boardsync.engine.trash_can import restore_entries
 from boardsync.engine.withdraw import Brought, Withdrawer
@@ -61,7 +61,7 @@ async def undo(assembly: Assembly, number: int) -> Undone:
     work = await asyncio.to_thread(_work, mirror, run)
     if work.nothing:
         return Undone(mirror.name, None, [], work.remarks)
-    cause = f"undo of run {number}"
+    cause = f"{UNDO} {number}"
     own = await mirror.state.write(
         partial(
             runs.begin, mirror_number=mirror.number, cause=cause, now_ms=now_ms(mirror.clock)
@@ -102,10 +102,10 @@ def _work(mirror: Mirror, run: RunRecord) -> Work:
         work.items = [_brought(group) for group in sent.values()]
         work.files = [_brought((one,)) for one in made if one.made == "pull"]
         work.remarks = _remarks(connection, mirror, run, work)
-        for entry in trash.of_run(connection, run.id, trash.RESTORED):
+        for entry in trash.of_run(connection, run.id, trash.RESTORED) if puts_back(run) else ():
             chosen = work.items if entry.side == trash.ITEM else work.files
             chosen.append(_restored(connection, entry))
-        _drop_what_is_away(connection, work)
+        _drop_what_is_away(connection, mirror, work)
         work.entries = trash.of_run(connection, run.id)
     return work
 
@@ -136,44 +136,45 @@ def _brought(made: tuple[LinkRecord, ...]) -> Brought:
 
 def _restored(c: Connection, entry: TrashRecord) -> Brought:
     """Return what a run took out of the trash: an undo, or a person."""
-    assert entry.path is not None and entry.digest is not None and entry.item_id  # noqa: S101, PT018
+    path, item_id = entry.path or b"", str(entry.item_id)
     if entry.side == trash.ITEM:
-        known = links.of_item(c, entry.board, entry.item_id)
+        found = links.of_item(c, entry.board, item_id)
+        known = [link for link in found if link.version == entry.version]
     else:
-        known = links.of_path(c, entry.mirror, entry.path)
+        known = links.of_path(c, entry.mirror, path)
     # What was put in step since then is a later run's.
     same = [
         link for link in known
-        if link.digest == entry.digest
+        if link.digest == (entry.digest or link.digest)
         and (link.state != LinkState.AGREED.value or link.since_ms == entry.updated_ms)
     ]  # fmt: skip
-    return Brought(
-        entry.path, entry.digest, entry.board, entry.item_id, entry.version, tuple(same)
-    )  # fmt: skip
+    digest = entry.digest or next((link.digest for link in same), None)
+    return Brought(path, digest, entry.board, item_id, entry.version, tuple(same))
 
 
-def _drop_what_is_away(c: Connection, work: Work) -> None:
+def _drop_what_is_away(c: Connection, mirror: Mirror, work: Work) -> None:
     """Leave out what is in the trash already: an earlier undo, or a later run, put it there."""
-    items = [one for one in work.items if not _is_in_trash(c, one, trash.ITEM)]
-    files = [one for one in work.files if not _is_in_trash(c, one, trash.FILE)]
+    items = [one for one in work.items if not _is_in_trash(c, mirror, one, trash.ITEM)]
+    files = [one for one in work.files if not _is_in_trash(c, mirror, one, trash.FILE)]
     away = len(work.items) + len(work.files) - len(items) - len(files)
     if away:
         work.remarks.append(f"in the trash already, or deleted from there: {away}")
     work.items, work.files = items, files
 
 
-def _is_in_trash(c: Connection, one: Brought, side: str) -> bool:
+def _is_in_trash(c: Connection, mirror: Mirror, one: Brought, side: str) -> bool:
     entries = [entry for link in one.links for entry in trash.of_link(c, link.id, _ENDED)]
     return any(
-        entry.side == side and entry.digest == one.digest and _is_away(entry) for entry in entries
+        entry.side == side and entry.digest == one.digest and _is_away(mirror, entry)
+        for entry in entries
     )
 
 
-def _is_away(entry: TrashRecord) -> bool:
+def _is_away(mirror: Mirror, entry: TrashRecord) -> bool:
     """Tell whether a recorded removal came true: a file's place is recorded before it goes."""
     if entry.side == trash.ITEM or entry.state == trash.PURGED:
         return True
-    return entry.place is not None and os.path.lexists(entry.place)
+    return entry.place is not None and mirror.disk.lexists(entry.place)
 
 
 def _remarks(c: Connection, mirror: Mirror, run: RunRecord, work: Work) -> list[str]:

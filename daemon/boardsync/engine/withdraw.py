@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +37,7 @@ class Brought:
     """A picture that a run brought to one side. links: those by which it did; perhaps none."""
 
     path: bytes
-    digest: str
+    digest: str | None
     board: int
     item_id: str
     version: str
@@ -49,6 +48,11 @@ class Brought:
         """Whether taking it back began before."""
         undone = LinkState.UNDONE.value
         return bool(self.links) and all(one.state == undone for one in self.links)
+
+    @property
+    def superseded(self) -> bool:
+        """Whether newer content of its file was sent or fetched since."""
+        return any(one.state == LinkState.SUPERSEDED.value for one in self.links)
 
     @property
     def link(self) -> int | None:
@@ -76,6 +80,8 @@ class Withdrawer:
             return GONE
         if found is not None and found.trashed and not one.begun:
             return "is in the server's trash already"
+        if found is not None and found.version != one.version and one.superseded:
+            return "newer content of its file has taken its place since"
         if found is not None and not found.trashed:
             await self._require_ours(board, one, found)
         since = max(link.since_ms for link in one.links) if one.begun else await self._begin(one)
@@ -158,16 +164,17 @@ class Withdrawer:
         """Put a file into the local trash. Returns in words what was done; None: nothing."""
         mirror = self._mirror
         await asyncio.to_thread(require_folder, mirror)
+        digest = str(one.digest)
         entry, place = self._recorded(one)
         if entry is None:
-            if not await asyncio.to_thread(os.path.lexists, mirror.absolute(one.path)):
+            if not await asyncio.to_thread(mirror.disk.lexists, mirror.absolute(one.path)):
                 return None if one.begun else GONE
             await self._require_unchanged(one)
             entry, place = await self._record(one)
-        elif await asyncio.to_thread(os.path.lexists, place):
+        elif await asyncio.to_thread(mirror.disk.lexists, place):
             return None if one.begun else "is in the trash already"
         try:
-            await asyncio.to_thread(mirror.trash.put, one.path, one.digest, place)
+            await asyncio.to_thread(mirror.trash.put, one.path, digest, place)
         except (FileChanging, FileExistsError) as error:
             await mirror.state.write(partial(trash.forget, number=entry))
             await self._call_off(one)
@@ -186,7 +193,8 @@ class Withdrawer:
         return None, b""
 
     async def _require_unchanged(self, one: Brought) -> None:
-        if not await asyncio.to_thread(holds, self._mirror.absolute(one.path), one.digest):
+        path = self._mirror.absolute(one.path)
+        if not await asyncio.to_thread(holds, path, str(one.digest), self._mirror.disk):
             raise Refused("kept: its content was changed since")
 
     async def _record(self, one: Brought) -> tuple[int, bytes]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from boardsync.errors import FileChanging, PictureRefused
-from boardsync.files.durable import PathArg
+from boardsync.files.disk import SYSTEM, Disk, PathArg
 from boardsync.model import FileStat
 
 _CHUNK = 1 << 20
@@ -45,43 +45,43 @@ def _bounded(moment_ns: int) -> int:
     return max(-(1 << 63), min((1 << 63) - 1, moment_ns))
 
 
-def digest_file(path: PathArg) -> tuple[str, FileStat]:
+def digest_file(path: PathArg, disk: Disk = SYSTEM) -> tuple[str, FileStat]:
     """Hash a file in constant memory. Raises FileChanging when it did not stand still."""
-    with _opened(path) as (fd, before):
+    with _opened(path, disk) as (fd, before):
         sha, size = hashlib.sha256(), 0
         buffer = memoryview(bytearray(_CHUNK))
-        while count := os.readv(fd, [buffer]):
+        while count := disk.readv(fd, [buffer]):
             sha.update(buffer[:count])
             size += count
-        _require_unchanged(fd, before, path)
+        _require_unchanged(fd, before, path, disk)
     _require_size(size, before, path)
     return sha.hexdigest(), before
 
 
-def read_snapshot(path: PathArg, max_bytes: int) -> Snapshot:
+def read_snapshot(path: PathArg, max_bytes: int, disk: Disk = SYSTEM) -> Snapshot:
     """Read a whole file.
 
     Raises FileChanging when it changes or vanishes under our hands, and PictureRefused when it
     is larger than `max_bytes`, is no regular file, or may not be read.
     """
-    with _opened(path) as (fd, before):
+    with _opened(path, disk) as (fd, before):
         if before.size > max_bytes:
             raise PictureRefused(
                 f"larger than allowed: {before.size} bytes, the limit is {max_bytes} (max_bytes)"
             )
-        with os.fdopen(os.dup(fd), "rb") as stream:
+        with disk.fdopen(fd, "rb", closefd=False) as stream:
             content = stream.read(before.size + 1)
-        _require_unchanged(fd, before, path)
+        _require_unchanged(fd, before, path, disk)
     _require_size(len(content), before, path)
     return Snapshot(content, before, hashlib.sha256(content).hexdigest())
 
 
 @contextmanager
-def _opened(path: PathArg) -> Iterator[tuple[int, FileStat]]:
+def _opened(path: PathArg, disk: Disk) -> Iterator[tuple[int, FileStat]]:
     """Open a regular file without following a last symlink or waiting for a FIFO's writer."""
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        fd = os.open(path, flags)
+        fd = disk.open(path, flags)
     except FileNotFoundError as error:
         raise FileChanging(f"{os.fsdecode(path)}: vanished before it was read") from error
     except OSError as error:
@@ -91,18 +91,18 @@ def _opened(path: PathArg) -> Iterator[tuple[int, FileStat]]:
             raise PictureRefused("not a regular file") from error
         raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
     try:
-        result = os.fstat(fd)
+        result = disk.fstat(fd)
         if not stat.S_ISREG(result.st_mode):
             raise PictureRefused("not a regular file")
         yield fd, stat_of(result)
     except OSError as error:
         raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
-def _require_unchanged(fd: int, before: FileStat, path: PathArg) -> None:
-    if stat_of(os.fstat(fd)) != before:
+def _require_unchanged(fd: int, before: FileStat, path: PathArg, disk: Disk) -> None:
+    if stat_of(disk.fstat(fd)) != before:
         raise FileChanging(f"{os.fsdecode(path)}: changed while it was read")
 
 

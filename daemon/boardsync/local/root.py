@@ -7,6 +7,7 @@ import stat
 from typing import NamedTuple
 
 from boardsync.errors import FolderAway, SettingsError
+from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.ignore import IGNORE_FILE
 
 _IGNORE_FILE_MAX = 1 << 20
@@ -23,17 +24,18 @@ class RootIdentity(NamedTuple):
     inode: int
 
 
-def open_root(path: bytes) -> RootIdentity:
+def open_root(path: bytes, disk: Disk = SYSTEM) -> RootIdentity:
     """Check that a mirror's folder is there and can be listed, and tell which one it is.
 
     A symlink that is given as the folder is followed. Raises FolderAway.
     """
     name = os.fsdecode(path)
     try:
-        result = os.stat(path)
+        result = disk.stat(path)
         if not stat.S_ISDIR(result.st_mode):
             raise FolderAway(f"{name}: not a directory; give the mirror a folder")
-        os.scandir(path).close()
+        with disk.scandir(path):
+            pass
     except FileNotFoundError as error:
         raise FolderAway(f"{name}: missing; mount its disk or make the folder") from error
     except OSError as error:
@@ -43,7 +45,7 @@ def open_root(path: bytes) -> RootIdentity:
     return RootIdentity(result.st_dev, result.st_ino)
 
 
-def read_ignore_file(root: bytes) -> bytes:
+def read_ignore_file(root: bytes, disk: Disk = SYSTEM) -> bytes:
     """Return the content of the folder's `.boardsyncignore`, empty when there is none.
 
     Raises SettingsError when it is there and unusable: going on without it could send what
@@ -52,8 +54,9 @@ def read_ignore_file(root: bytes) -> bytes:
     path = os.path.join(root, IGNORE_FILE)
     name = os.fsdecode(path)
     try:
-        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as stream:
-            if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        fd = disk.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with disk.fdopen(fd, "rb") as stream:
+            if not stat.S_ISREG(disk.fstat(fd).st_mode):
                 raise SettingsError(f"{name}: not a regular file; mend or remove it")
             content = stream.read(_IGNORE_FILE_MAX + 1)
     except FileNotFoundError:

@@ -7,13 +7,13 @@ directories is opened, and no name is taken to be text.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
 from boardsync.errors import Bug, FolderAway
+from boardsync.files.disk import SYSTEM, Disk, Entry
 from boardsync.files.snapshot import stat_of
 from boardsync.local.ignore import Reason, Rules
 from boardsync.local.report import ScanReport
@@ -47,19 +47,19 @@ class Gone(NamedTuple):
     path: bytes
 
 
-def scan(root: bytes, rules: Rules, report: ScanReport) -> Iterator[Found]:
+def scan(root: bytes, rules: Rules, report: ScanReport, disk: Disk = SYSTEM) -> Iterator[Found]:
     """Walk the whole folder and yield its pictures in byte order of their paths.
 
     Raises FolderAway when the folder is missing or cannot be listed. A folder that is swapped
     or goes away meanwhile ends the scan like any other, with nothing proven gone.
     """
-    report.root = open_root(root)
-    yield from _walk(_base(root), b"", report.root.device, rules, report)
-    _finish(root, report)
+    report.root = open_root(root, disk)
+    yield from _walk(_base(root), b"", report.root.device, rules, report, disk)
+    _finish(root, report, disk)
 
 
 def scan_paths(
-    root: bytes, rules: Rules, paths: Iterable[bytes], report: ScanReport
+    root: bytes, rules: Rules, paths: Iterable[bytes], report: ScanReport, disk: Disk = SYSTEM
 ) -> Iterator[Found | Gone]:
     """Look at some paths only: the pictures there, or below where a path is a directory.
 
@@ -71,7 +71,7 @@ def scan_paths(
     """
     wanted = set(paths)
     _require_relative(wanted)
-    report.root = open_root(root)
+    report.root = open_root(root, disk)
     base = _base(root)
     above: dict[bytes, _Kind] = {}
     gone: list[bytes] = []
@@ -79,22 +79,24 @@ def scan_paths(
     for path in sorted(wanted, key=_prefix):
         if walked is not None and path.startswith(walked):
             continue
-        kind = _kind(base, path, above, report)
+        kind = _kind(base, path, above, report, disk)
         if kind is _Kind.NOTHING:
             gone.append(path)
         elif kind is _Kind.DIRECTORY and _is_wanted(path, True, rules, report):
             walked = _prefix(path)
-            yield from _walk(base, walked, report.root.device, rules, report)
+            yield from _walk(base, walked, report.root.device, rules, report, disk)
             report.walked.append(path)
         elif kind is _Kind.FILE and _is_wanted(path, False, rules, report):
-            found = _look(base, path, report)
+            found = _look(base, path, report, disk)
             if found is not None:
                 yield found
-    _finish(root, report)
+    _finish(root, report, disk)
     yield from (Gone(path) for path in gone if not report.unproven(path))
 
 
-def list_directory(base: bytes, prefix: bytes, rules: Rules, report: ScanReport) -> list[bytes]:
+def list_directory(
+    base: bytes, prefix: bytes, rules: Rules, report: ScanReport, disk: Disk = SYSTEM
+) -> list[bytes]:
     """Return the names in one directory that are not left alone, in the order of a walk.
 
     base: the folder with a slash behind it. prefix: the directory below it with a slash
@@ -104,7 +106,7 @@ def list_directory(base: bytes, prefix: bytes, rules: Rules, report: ScanReport)
     names: list[bytes] = []
     judge = rules.judge
     try:
-        with os.scandir(base + prefix) as entries:
+        with disk.scandir(base + prefix) as entries:
             for entry in entries:
                 name = entry.name
                 if entry.is_file(follow_symlinks=False):
@@ -134,29 +136,31 @@ class _Level(NamedTuple):
 
 
 def _walk(
-    base: bytes, top: bytes, device: int, rules: Rules, report: ScanReport
+    base: bytes, top: bytes, device: int, rules: Rules, report: ScanReport, disk: Disk
 ) -> Iterator[Found]:
     """Yield the pictures below a directory. A stack of our own: depth costs no recursion."""
-    stack = [_enter(base, top, device, rules, report)]
+    stack = [_enter(base, top, device, rules, report, disk)]
     while stack:
         prefix, names, device = stack[-1]
         for name in names:
             if name[-1] == _SLASH:
-                stack.append(_enter(base, prefix + name, device, rules, report))
+                stack.append(_enter(base, prefix + name, device, rules, report, disk))
                 break
-            found = _look(base, prefix + name, report)
+            found = _look(base, prefix + name, report, disk)
             if found is not None:
                 yield found
         else:
             stack.pop()
 
 
-def _enter(base: bytes, prefix: bytes, device: int, rules: Rules, report: ScanReport) -> _Level:
+def _enter(
+    base: bytes, prefix: bytes, device: int, rules: Rules, report: ScanReport, disk: Disk
+) -> _Level:
     """List a directory that the walk comes to. device: that of the directory above."""
     path = prefix[:-1]
     empty = _Level(prefix, iter(()), device)
     try:
-        result = os.lstat(base + path)
+        result = disk.lstat(base + path)
     except OSError as error:
         report.unseen(path, in_words(error))
         return empty
@@ -166,13 +170,13 @@ def _enter(base: bytes, prefix: bytes, device: int, rules: Rules, report: ScanRe
     if result.st_dev != device:
         report.mounts.append(path)
     report.directories += 1
-    return _Level(prefix, iter(list_directory(base, prefix, rules, report)), result.st_dev)
+    return _Level(prefix, iter(list_directory(base, prefix, rules, report, disk)), result.st_dev)
 
 
-def _look(base: bytes, path: bytes, report: ScanReport) -> Found | None:
+def _look(base: bytes, path: bytes, report: ScanReport, disk: Disk) -> Found | None:
     """Stat a file that was there a moment ago; when it is not any more, nothing is proven."""
     try:
-        result = os.lstat(base + path)
+        result = disk.lstat(base + path)
     except OSError as error:
         report.unseen(path, in_words(error))
         return None
@@ -192,7 +196,9 @@ class _Kind(Enum):
     UNKNOWN = auto()
 
 
-def _kind(base: bytes, path: bytes, above: dict[bytes, _Kind], report: ScanReport) -> _Kind:
+def _kind(
+    base: bytes, path: bytes, above: dict[bytes, _Kind], report: ScanReport, disk: Disk
+) -> _Kind:
     """Tell what a path is, without passing through a symlink on the way to it.
 
     above: the directories that were met on the way to other paths.
@@ -201,19 +207,19 @@ def _kind(base: bytes, path: bytes, above: dict[bytes, _Kind], report: ScanRepor
     while end != -1:
         here = path[:end]
         if here not in above:
-            above[here] = _kind_here(base, here, report)
+            above[here] = _kind_here(base, here, report, disk)
         if above[here] is _Kind.UNKNOWN:
             return _Kind.UNKNOWN
         if above[here] is not _Kind.DIRECTORY:
             return _Kind.NOTHING
         end = path.find(b"/", end + 1)
-    return _kind_here(base, path, report)
+    return _kind_here(base, path, report, disk)
 
 
-def _kind_here(base: bytes, path: bytes, report: ScanReport) -> _Kind:
+def _kind_here(base: bytes, path: bytes, report: ScanReport, disk: Disk) -> _Kind:
     """Tell what a path is whose directory is known to be one."""
     try:
-        mode = os.lstat(base + path).st_mode
+        mode = disk.lstat(base + path).st_mode
     except (FileNotFoundError, NotADirectoryError):
         return _Kind.NOTHING
     except OSError as error:
@@ -237,7 +243,7 @@ def _is_wanted(path: bytes, is_dir: bool, rules: Rules, report: ScanReport) -> b
     return verdict is None
 
 
-def _note_odd(entry: os.DirEntry[bytes], prefix: bytes, rules: Rules, report: ScanReport) -> None:
+def _note_odd(entry: Entry, prefix: bytes, rules: Rules, report: ScanReport) -> None:
     """Note a symlink, or a FIFO, socket or device."""
     if not entry.is_symlink():
         report.ignore(Reason.SPECIAL)
@@ -249,10 +255,10 @@ def _note_odd(entry: os.DirEntry[bytes], prefix: bytes, rules: Rules, report: Sc
         report.ignore(verdict.reason)
 
 
-def _finish(root: bytes, report: ScanReport) -> None:
+def _finish(root: bytes, report: ScanReport, disk: Disk) -> None:
     """Close the report; when the folder is not the one it was, nothing is proven gone."""
     try:
-        same = open_root(root) == report.root
+        same = open_root(root, disk) == report.root
     except FolderAway:
         same = False
     if not same:

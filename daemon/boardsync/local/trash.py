@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from boardsync.errors import FileChanging, FolderAway, NoRoom, Refused
+from boardsync.files.disk import SYSTEM, Disk
 from boardsync.files.durable import (
     make_directories,
     move_without_replacing,
@@ -30,6 +31,7 @@ class LocalTrash:
 
     folder: bytes
     root: bytes
+    disk: Disk = field(default=SYSTEM, repr=False, compare=False)
 
     def place_for(self, path: bytes, day: str) -> bytes:
         """Return a free place for a file, as an absolute path. Nothing is made.
@@ -39,7 +41,7 @@ class LocalTrash:
         wanted = os.path.join(self.root, day.encode(), path)
         for number in range(1, MOST_NUMBERS):
             place = numbered_path(wanted, number)
-            if not os.path.lexists(place):
+            if not self.disk.lexists(place):
                 return place
         raise Refused(f"{os.fsdecode(wanted)}: no free name in the trash")
 
@@ -50,13 +52,13 @@ class LocalTrash:
         now, NoRoom, and FolderAway.
         """
         source = os.path.join(self.folder, path)
-        if not os.path.lexists(source) and holds(place, digest):
+        if not self.disk.lexists(source) and holds(place, digest, self.disk):
             return
-        _demand(source, digest)
-        _move(source, place)
-        if not holds(place, digest):
+        _demand(source, digest, self.disk)
+        _move(source, place, self.disk)
+        if not holds(place, digest, self.disk):
             # Written to between the look and the rename: that content is nobody's to remove.
-            _move(place, source)
+            _move(place, source, self.disk)
             raise FileChanging(f"{os.fsdecode(source)}: changed while it was moved")
 
     def take_out(self, place: bytes, digest: str, target: bytes) -> bytes:
@@ -68,11 +70,11 @@ class LocalTrash:
         for number in range(1, MOST_NUMBERS):
             path = numbered_path(target, number)
             absolute = os.path.join(self.folder, path)
-            if not os.path.lexists(place) and holds(absolute, digest):
+            if not self.disk.lexists(place) and holds(absolute, digest, self.disk):
                 return path
-            _demand(place, digest)
+            _demand(place, digest, self.disk)
             try:
-                _move(place, absolute)
+                _move(place, absolute, self.disk)
             except FileExistsError:
                 continue
             self._tidy(place)
@@ -81,9 +83,9 @@ class LocalTrash:
 
     def purge(self, place: bytes, digest: str) -> bool:
         """Delete a file from the trash for good, if it is the one that was put there."""
-        if not place.startswith(self.root + b"/") or not holds(place, digest):
+        if not place.startswith(self.root + b"/") or not holds(place, digest, self.disk):
             return False
-        removed = remove_if_there(place)
+        removed = remove_if_there(place, self.disk)
         self._tidy(place)
         return removed
 
@@ -92,13 +94,15 @@ class LocalTrash:
         directory = os.path.dirname(place)
         while directory.startswith(self.root + b"/"):
             try:
-                os.rmdir(directory)
+                self.disk.rmdir(directory)
             except OSError:
                 return
             directory = os.path.dirname(directory)
 
 
-def open_trash(folder: bytes, configured: bytes | None, key: str) -> LocalTrash:
+def open_trash(
+    folder: bytes, configured: bytes | None, key: str, disk: Disk = SYSTEM
+) -> LocalTrash:
     """Return the trash of a mirror's folder. Nothing is made until something goes there.
 
     configured: a place from the settings. Otherwise it is beside the folder, or hidden inside
@@ -106,29 +110,29 @@ def open_trash(folder: bytes, configured: bytes | None, key: str) -> LocalTrash:
     """
     own = key.encode("utf-8", "surrogateescape").replace(b"/", b"_")
     if configured is not None:
-        return LocalTrash(folder, os.path.join(configured, own))
-    parent = os.path.dirname(os.path.realpath(folder))
-    beside = _same_filesystem(folder, parent) and os.access(parent, os.W_OK)
-    return LocalTrash(folder, os.path.join(parent if beside else folder, NAME, own))
+        return LocalTrash(folder, os.path.join(configured, own), disk)
+    parent = os.path.dirname(disk.realpath(folder))
+    beside = _same_filesystem(folder, parent, disk) and disk.access(parent, os.W_OK)
+    return LocalTrash(folder, os.path.join(parent if beside else folder, NAME, own), disk)
 
 
-def holds(path: bytes, digest: str) -> bool:
+def holds(path: bytes, digest: str, disk: Disk = SYSTEM) -> bool:
     """Tell whether a file is there and holds this picture."""
     try:
-        return digest_file(path)[0] == digest
+        return digest_file(path, disk)[0] == digest
     except (FileChanging, Refused):
         return False
 
 
-def _demand(path: bytes, digest: str) -> None:
-    if not holds(path, digest):
+def _demand(path: bytes, digest: str, disk: Disk) -> None:
+    if not holds(path, digest, disk):
         raise FileChanging(f"{os.fsdecode(path)}: not the picture any more that was to be moved")
 
 
-def _move(source: bytes, target: bytes) -> None:
+def _move(source: bytes, target: bytes, disk: Disk) -> None:
     try:
-        make_directories(os.path.dirname(target))
-        move_without_replacing(source, target)
+        make_directories(os.path.dirname(target), disk)
+        move_without_replacing(source, target, disk)
     except FileExistsError:
         raise
     except FileNotFoundError as error:
@@ -149,8 +153,8 @@ def _in_words(error: OSError, target: bytes) -> NoRoom | FolderAway:
     return FolderAway(f"{where}: cannot be written: {error.strerror}")
 
 
-def _same_filesystem(one: bytes, other: bytes) -> bool:
+def _same_filesystem(one: bytes, other: bytes, disk: Disk) -> bool:
     try:
-        return os.stat(one).st_dev == os.stat(other).st_dev
+        return disk.stat(one).st_dev == disk.stat(other).st_dev
     except OSError:
         return False

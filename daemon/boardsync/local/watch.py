@@ -15,7 +15,7 @@ from typing import Literal
 import structlog
 
 from boardsync.errors import FolderAway
-from boardsync.files.durable import PathArg
+from boardsync.files.disk import PathArg
 from boardsync.local.hints import Hint, Outbox, Rescan
 from boardsync.local.ignore import Rules
 from boardsync.local.mounts import is_remote, mount_kind

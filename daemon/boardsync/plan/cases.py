@@ -21,7 +21,8 @@ PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
 class KnownLink:
     """A link as the planner needs it.
 
-    now_version: of what the last listing showed under the item's id, None for nothing.
+    now_version: of what the last listing showed under the item's id, None for nothing. shared:
+    another file is that item, too.
     """
 
     path: bytes
@@ -31,6 +32,7 @@ class KnownLink:
     version: str
     state: LinkState
     now_version: str | None
+    shared: bool = False
 
     @property
     def item_there(self) -> bool:
@@ -149,7 +151,7 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
         return Verdict(None, "changed on both sides: its link decides")
     replacing = policy.names_kept and policy.content_changed is WhenChanged.REPLACE
     old = None
-    if replacing and before.now_version is not None:
+    if replacing and before.now_version is not None and not before.shared:
         old = OwnItem(before.item_id, before.now_version)
     return _act(mirror, case, ActionKind.UPLOAD, old, "its content changed")
 

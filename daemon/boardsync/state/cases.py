@@ -57,7 +57,10 @@ _OPEN_ITEMS = text(
 _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
            (SELECT i.version FROM item i
-            WHERE i.board = l.board AND i.item_id = l.item_id) AS now_version
+            WHERE i.board = l.board AND i.item_id = l.item_id) AS now_version,
+           EXISTS (SELECT 1 FROM link o JOIN file g ON g.mirror = o.mirror AND g.path = o.path
+                   WHERE o.board = l.board AND o.item_id = l.item_id AND o.path <> l.path
+                     AND o.state = 'agreed') AS shared
     FROM link l
 """
 _LINKS_OF_PATHS = text(
@@ -202,4 +205,5 @@ def _known(row: Row[Any]) -> KnownLink:
         version=row.version,
         state=LinkState(row.state),
         now_version=row.now_version,
+        shared=bool(row.shared),
     )

@@ -72,20 +72,31 @@ _UNREAD = (
 )
 
 
-def _upsert(table: Table, key: tuple[str, ...], fresh: Iterable[str], **fixed: object) -> Insert:
+def _upsert(
+    table: Table, key: tuple[str, ...], fresh: Iterable[str], only_if: Iterable[str] = (),
+    **fixed: object,
+) -> Insert:  # fmt: skip
     """Build an INSERT that updates a row of the same key.
 
-    fresh: columns that take the new row's value. fixed: columns that take this one.
+    fresh: columns that take the new row's value. fixed: columns that take this one. only_if:
+    the row is left alone unless one of these is another.
     """
     statement = insert(table)
     taken: dict[str, object] = {name: statement.excluded[name] for name in fresh}
-    return statement.on_conflict_do_update(index_elements=key, set_=taken | fixed)
+    differs = [table.c[name] != statement.excluded[name] for name in only_if]
+    return statement.on_conflict_do_update(
+        index_elements=key, set_=taken | fixed, where=or_(*differs) if differs else None
+    )
 
 
 # Built once: making a statement costs more than carrying it out.
 _SEE_FILES = _upsert(
     file, ("mirror", "path"), ("size", "mtime_ns", "ctime_ns", "inode", "changed_ns"),
     hashed_ns=None, refusal=None,
+)  # fmt: skip
+_SEE_CHANGED = _upsert(
+    file, ("mirror", "path"), ("size", "mtime_ns", "ctime_ns", "inode", "changed_ns"),
+    only_if=FileStat.__dataclass_fields__, hashed_ns=None, refusal=None,
 )  # fmt: skip
 _NOTE_DIGEST = (
     update(file)
@@ -152,9 +163,14 @@ def unhashed_files(
 
 
 def see_files(
-    connection: Connection, mirror: int, found: Iterable[tuple[bytes, FileStat]], now_ns: int
-) -> None:
-    """Record new or changed files. Their digest is forgotten until they are hashed again."""
+    connection: Connection, mirror: int, found: Iterable[tuple[bytes, FileStat]], now_ns: int,
+    *, only_changed: bool = False,
+) -> None:  # fmt: skip
+    """Record new or changed files. Their digest is forgotten until they are hashed again.
+
+    only_changed: what is recorded already as it is was recorded by somebody else meanwhile, who
+    knows its digest.
+    """
     rows = [
         {
             "mirror": mirror,
@@ -170,7 +186,7 @@ def see_files(
     ]
     if not rows:
         return
-    connection.execute(_SEE_FILES, rows)
+    connection.execute(_SEE_CHANGED if only_changed else _SEE_FILES, rows)
 
 
 def doubt_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:

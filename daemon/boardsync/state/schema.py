@@ -190,6 +190,7 @@ link = Table(
     Column("item_asked", Integer, nullable=False, server_default=text("0")),
     Column("item_asked_ms", Integer),
     Column("consent", Text),
+    sqlite_autoincrement=True,
 )
 Index("link_by_path", link.c.mirror, link.c.path)
 Index("link_by_item", link.c.board, link.c.item_id)
@@ -287,6 +288,7 @@ run = Table(
     Column("trashed", Integer, nullable=False, server_default=text("0")),
     Column("refused", Integer, nullable=False, server_default=text("0")),
     Column("error", Words),
+    sqlite_autoincrement=True,
 )
 Index("run_by_mirror", run.c.mirror, run.c.id)
 

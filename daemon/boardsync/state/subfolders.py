@@ -27,10 +27,13 @@ def note_folder(connection: Connection, mirror: int, subfolder: bytes, folder: s
     )
 
 
-def rename(connection: Connection, number: int, subfolder: bytes, name: str) -> None:
+def rename(
+    connection: Connection, number: int, subfolder: bytes, name: str, server_id: str | None
+) -> None:
     """Record that a board's subfolder has another name, and so have all paths below it.
 
-    number: the board's. Links, transfers and observations go along: nothing is sent or hashed.
+    number: the board's. server_id: its id, which is another one where names are ids. Links,
+    transfers and observations go along: nothing is sent or hashed.
     """
     old = connection.execute(
         select(board.c.mirror, board.c.subfolder).where(board.c.id == number)
@@ -42,7 +45,9 @@ def rename(connection: Connection, number: int, subfolder: bytes, name: str) -> 
     connection.execute(
         update(board)
         .where(board.c.id == number)
-        .values(subfolder=subfolder, name=name, asked=name, listing_digest=None)
+        .values(
+            subfolder=subfolder, name=name, asked=name, server_id=server_id, listing_digest=None
+        )
     )
     for table in _PATHS:
         connection.execute(text(_renaming(table, "path")), values)

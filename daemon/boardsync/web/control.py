@@ -162,12 +162,12 @@ def _removals(service: Service) -> APIRouter:
     @router.post("/trash/restore")
     async def restore(request: EntriesRequest) -> list[dict[str, Any]]:
         if request.run is not None:
-            return as_values(await done(trash_can.restore_run(assembly, request.run)))
-        return as_values(await done(trash_can.restore(assembly, request.entries)))
+            return _as_values(await done(trash_can.restore_run(assembly, request.run)))
+        return _as_values(await done(trash_can.restore(assembly, request.entries)))
 
     @router.post("/trash/purge")
     async def purge(request: EntriesRequest) -> list[dict[str, Any]]:
-        return as_values(await done(trash_can.purge(assembly, request.entries)))
+        return _as_values(await done(trash_can.purge(assembly, request.entries)))
 
     @router.post("/undo")
     async def start_undo(request: UndoRequest) -> dict[str, Any]:
@@ -176,7 +176,7 @@ def _removals(service: Service) -> APIRouter:
     return router
 
 
-def as_values(told: Sequence[Told]) -> list[dict[str, Any]]:
+def _as_values(told: Sequence[Told]) -> list[dict[str, Any]]:
     """Return what was told of single pictures as JSON holds it."""
     return [asdict(one) for one in told]
 

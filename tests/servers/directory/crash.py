@@ -14,13 +14,14 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 
 from boardsync.errors import ItemChanged, ItemMissing, Missing
-from boardsync.files import durable
+from boardsync.files import disk
 from boardsync.model import Item, Outcome
 from boardsync.servers.directory import DirectoryServer, renames
 from servers.contract import picture, stored, upload_of
@@ -177,8 +178,9 @@ def forked(function: Callable[[], int]) -> int:
         code = 1
         try:
             code = function()
-        finally:
-            os._exit(code)
+        except BaseException:
+            traceback.print_exc()
+        os._exit(code)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
@@ -229,7 +231,7 @@ if __name__ == "__main__":
         asyncio.run(mirror(Path(sys.argv[2]), int(sys.argv[3])))
     else:
         if "plain" in sys.argv:
-            durable._LIBC_RENAMEAT2 = None
+            disk._LIBC_RENAMEAT2 = None
             renames._LIBC_RENAMEAT2 = None
         chosen = [DISTURBANCES[word] for word in sys.argv[4:] if word in DISTURBANCES]
         steps(PIECES[sys.argv[2]], Path(sys.argv[3]), [*chosen, kill][0])

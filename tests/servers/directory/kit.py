@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -13,6 +15,7 @@ from boardsync.servers.directory.tree import Scandir
 from boardsync.servers.port import BoardId
 from servers.contract import Kind, stored
 
+TESTS = Path(__file__).parents[2]
 HOUR = 3600 * 10**9
 DAY = 24 * HOUR
 
@@ -80,3 +83,15 @@ def failing_scandir(broken: str, code: int) -> Scandir:
         return os.scandir(path)
 
     return scandir
+
+
+def after_steps(piece: str, root: Path, options: list[str]) -> Iterator[Path]:
+    """Disturb a piece of work before each of its file operations; give what is left each time.
+
+    See `servers.directory.crash`. The last was not disturbed any more.
+    """
+    command = [sys.executable, "-m", "servers.directory.crash", "steps", piece, str(root), *options]
+    subprocess.run(command, cwd=TESTS, timeout=120, check=True)
+    left = sorted(root.iterdir())
+    assert len(left) >= 8
+    yield from left

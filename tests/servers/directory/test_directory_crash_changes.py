@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -18,21 +16,11 @@ from boardsync.servers.directory.names import MARKS_FOLDER
 from boardsync.servers.directory.origins import TRASH
 from servers.contract import picture, upload_of
 from servers.directory.crash import BOARD, KEY, NAME, OTHER
-from servers.directory.kit import listed
+from servers.directory.kit import after_steps, listed
 
-TESTS = Path(__file__).parents[2]
 OLD, NEW = upload_of(picture(1), NAME), upload_of(picture(2), NAME)
 WAYS = [[], ["plain"]]
 IDS = ["renameat2", "link and unlink"]
-
-
-def after_kills(piece: str, root: Path, way: list[str]) -> Iterator[Path]:
-    """Kill a piece of work before each of its file operations; give what is left each time."""
-    command = [sys.executable, "-m", "servers.directory.crash", "steps", piece, str(root), *way]
-    subprocess.run(command, cwd=TESTS, timeout=120, check=True)
-    left = sorted(root.iterdir())
-    assert len(left) >= 8
-    yield from left
 
 
 async def content(server: DirectoryServer, item: Item) -> bytes:
@@ -78,7 +66,7 @@ async def test_killed_at_every_step_of_a_move_the_item_is_there_and_the_repeat_f
     tmp_path: Path, way: list[str]
 ) -> None:
     seen = set()
-    for root in after_kills("move", tmp_path, way):
+    for root in after_steps("move", tmp_path, way):
         server = DirectoryServer("crash", root)
         now = await places_of(server, 1)
         assert now
@@ -105,7 +93,7 @@ async def test_killed_at_every_step_of_a_removal_the_same_key_finishes_it(
     tmp_path: Path, way: list[str]
 ) -> None:
     seen = set()
-    for root in after_kills("trash", tmp_path, way):
+    for root in after_steps("trash", tmp_path, way):
         server = DirectoryServer("crash", root)
         now = await places_of(server, 1)
         assert now
@@ -126,7 +114,7 @@ async def test_killed_at_every_step_of_coming_back_the_repeat_finds_it_on_the_bo
     tmp_path: Path, way: list[str]
 ) -> None:
     seen = set()
-    for root in after_kills("untrash", tmp_path, way):
+    for root in after_steps("untrash", tmp_path, way):
         server = DirectoryServer("crash", root)
         now = await places_of(server, 1)
         assert now
@@ -144,7 +132,7 @@ async def test_killed_at_every_step_of_coming_back_the_repeat_finds_it_on_the_bo
 
 async def test_killed_at_every_step_of_a_purge_the_repeat_clears_the_rest(tmp_path: Path) -> None:
     gone = []
-    for root in after_kills("purge", tmp_path, []):
+    for root in after_steps("purge", tmp_path, []):
         server = DirectoryServer("crash", root)
         trashed_id = f"{TRASH}/{KEY}/1-1-1/{NAME}"
         gone.append(await server.in_trash(trashed_id) is None)
@@ -165,7 +153,7 @@ async def test_killed_at_every_step_of_a_replacement_the_repeat_ends_with_both_v
     tmp_path: Path, way: list[str]
 ) -> None:
     seen = set()
-    for root in after_kills("replace", tmp_path, way):
+    for root in after_steps("replace", tmp_path, way):
         server = DirectoryServer("crash", root)
         now = await places_of(server, 1)
         assert now, "the old version is lost"
@@ -197,7 +185,7 @@ async def test_a_killed_replacement_that_was_carried_out_is_found_by_its_key(
 ) -> None:
     """The engine looks the token up after a kill, and does not send the new version again."""
     outcomes = set()
-    for root in after_kills("replace", tmp_path, way):
+    for root in after_steps("replace", tmp_path, way):
         server = DirectoryServer("crash", root)
         [hit, *_] = await server.find(OLD.mark.token)
         old = Item(NAME, BOARD, version=hit.version)
@@ -208,9 +196,12 @@ async def test_a_killed_replacement_that_was_carried_out_is_found_by_its_key(
     assert outcomes == {False, True}
 
 
-async def test_a_killed_rename_of_a_board_is_recognised_by_its_repeat(tmp_path: Path) -> None:
+@pytest.mark.parametrize("way", WAYS, ids=IDS)
+async def test_a_killed_rename_of_a_board_is_recognised_by_its_repeat(
+    tmp_path: Path, way: list[str]
+) -> None:
     renamed = []
-    for root in after_kills("rename", tmp_path, []):
+    for root in after_steps("rename", tmp_path, way):
         server = DirectoryServer("crash", root)
         renamed.append("renamed" in {board.name for board in await server.boards()})
         assert (await server.rename_board(BOARD, "renamed")).board_id == "renamed"

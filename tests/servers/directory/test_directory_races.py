@@ -16,8 +16,7 @@ from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.directory.origins import TRASH
 from servers.contract import picture, upload_of
 from servers.directory.crash import BOARD, KEY, NAME, OTHER, THEIRS
-from servers.directory.kit import listed
-from servers.directory.test_directory_crash_changes import after_kills
+from servers.directory.kit import after_steps, listed
 
 WAYS = [[], ["plain"]]
 IDS = ["renameat2", "link and unlink"]
@@ -26,7 +25,7 @@ EDITS = ["edit", "rewrite"]
 
 def after(piece: str, root: Path, way: list[str], disturbance: str) -> Iterator[Path]:
     """Disturb a piece of work before each of its file operations; give what is left each time."""
-    *disturbed, _done_undisturbed = after_kills(piece, root, [*way, disturbance])
+    *disturbed, _done_undisturbed = after_steps(piece, root, [*way, disturbance])
     yield from disturbed
 
 
@@ -109,11 +108,12 @@ async def test_what_is_saved_during_a_move_is_kept(
         await require_theirs(server, root)
 
 
+@pytest.mark.parametrize("way", WAYS, ids=IDS)
 @pytest.mark.parametrize("piece", ["replace", "trash", "move"])
 async def test_what_is_deleted_meanwhile_leaves_nothing_half_done(
-    tmp_path: Path, piece: str
+    tmp_path: Path, piece: str, way: list[str]
 ) -> None:
-    for root in after(piece, tmp_path, [], "delete"):
+    for root in after(piece, tmp_path, way, "delete"):
         server = DirectoryServer("race", root)
         seen = await shown(server)
         assert sorted(on_disk(root)) == sorted(seen)

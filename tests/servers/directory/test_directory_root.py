@@ -208,6 +208,7 @@ def test_inodes_are_left_out_where_the_filesystem_makes_them_up() -> None:
         (errno.EROFS, "NotAuthorised"),
         (errno.ENAMETOOLONG, "ServerRefused"),
         (errno.EOPNOTSUPP, "ServerRefused"),
+        (errno.EXDEV, "ServerRefused"),
         (errno.ESTALE, "ServerUnreachable"),
         (errno.ENOTCONN, "ServerUnreachable"),
         (errno.EMFILE, "ServerFault"),

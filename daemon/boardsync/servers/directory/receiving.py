@@ -9,8 +9,9 @@ from dataclasses import replace
 import structlog
 
 from boardsync.errors import BoardsyncError, Bug, ItemChanged, NotAuthorised, Refused
-from boardsync.model import Outcome, Upload, UploadResult
+from boardsync.model import Item, Outcome, Upload, UploadResult
 from boardsync.servers.directory.boards import DirectoryBoards, describe
+from boardsync.servers.directory.origins import require_key
 from boardsync.servers.directory.replacing import Replacing
 from boardsync.servers.directory.store import Store
 from boardsync.servers.directory.sweep import sweep
@@ -31,8 +32,8 @@ class Receiving:
     def receive(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Store a batch. Raises, with nothing stored, when the board is not there or read-only."""
         for upload in uploads:
-            if upload.replaces is not None and upload.replaces.board_id != board_id:
-                raise Bug(f"picture {upload.name!r}: replaces an item of another board")
+            if upload.replaces is not None:
+                _check_replacement(board_id, upload, upload.replaces)
         path = self._boards.open(board_id, claim=True)
         if not os.access(path, os.W_OK | os.X_OK):
             raise NotAuthorised(f"board {board_id!r}: {path} cannot be written; allow it")
@@ -73,3 +74,10 @@ class Receiving:
         else:
             if removed:
                 self._log.info("leftovers of broken uploads cleared", folder=folder, count=removed)
+
+
+def _check_replacement(board_id: BoardId, upload: Upload, old: Item) -> None:
+    """Raise Bug for what no engine may ask."""
+    require_key(upload.trash_key)
+    if old.board_id != board_id:
+        raise Bug(f"picture {upload.name!r}: replaces an item of another board")

@@ -14,13 +14,13 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from boardsync.errors import ItemChanged
+from boardsync.errors import ItemChanged, ItemMissing
 from boardsync.files.durable import move_without_replacing, remove_if_there
 from boardsync.model import Item, Outcome, Upload
 from boardsync.servers.directory.marks import marks_folder, write_mark
 from boardsync.servers.directory.moving import Mover, forget_mark
 from boardsync.servers.directory.names import require_item_name
-from boardsync.servers.directory.origins import Incoming, Origin, require_key
+from boardsync.servers.directory.origins import Incoming, Origin
 from boardsync.servers.directory.removing import Remover
 from boardsync.servers.directory.renames import exchange, take_name
 from boardsync.servers.directory.store import Store, checked_digest, write_temporary
@@ -52,7 +52,7 @@ class Replacing:
         Raises ItemChanged, with nothing stored, when another version lies there, or nothing.
         """
         require_item_name(old.item_id)
-        meant = Replacement(upload, checked_digest(upload), old, require_key(upload.trash_key))
+        meant = Replacement(upload, checked_digest(upload), old, upload.trash_key)
         place = next(places(self.store.board, [meant.old.item_id]), None)
         if place is not None and self._is_there(place, meant):
             self._finish(place, meant)
@@ -126,13 +126,14 @@ class Replacing:
     def _by_steps(self, place: Place, meant: Replacement) -> os.stat_result:
         """Move the old to the trash, then give the new its name."""
         remover = self._remover()
-        stat = self.store.write(
-            place.folder,
-            place.name,
-            meant.upload,
-            meant.digest,
-            lambda: remover.put_away(place, self._origin(meant), meant.key),
-        )
+
+        def make_room() -> None:
+            try:
+                remover.put_away(place, self._origin(meant), meant.key)
+            except ItemMissing as error:
+                raise _changed(meant) from error
+
+        stat = self.store.write(place.folder, place.name, meant.upload, meant.digest, make_room)
         if stat is None:
             raise _changed(meant)
         return stat

@@ -37,7 +37,7 @@ from boardsync.servers.directory.origins import (
 )
 from boardsync.servers.directory.recall import FolderCache, beginning_with, mark_names
 from boardsync.servers.directory.renames import is_second_name
-from boardsync.servers.directory.tree import Place, regular_stat
+from boardsync.servers.directory.tree import Place, is_folder, regular_stat
 
 _STALE_NS = 86_400_000_000_000
 _TEMPORARY = os.fsdecode(TEMP_PREFIX)
@@ -151,6 +151,8 @@ class Trash:
 
 def _clear(folder: str) -> None:
     """Remove our own files of a key, the record last, and its folders unless others are there."""
+    if not is_folder(folder):
+        return
     beside = marks_folder(folder)
     try:
         names = os.listdir(beside)
