@@ -7,10 +7,11 @@ READY := .venv/.ready
 
 export FOLDER SERVER BOARD SEED
 KILLS ?= 100
+SEEDS ?= 200
 MINUTES ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real torture bench docs clean
+.PHONY: help setup run check test test-real torture sim bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -21,6 +22,7 @@ help:
 	@echo
 	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
 	@echo 'make torture    kill daemons at work: KILLS=100 SERVER=directory, invokeai or fake, SEED=n'
+	@echo 'make sim        random histories of a simulated world: SEEDS=200 fresh ones, SEED=n only one'
 	@echo 'make docs       write the references that "make check" compares'
 	@echo 'make clean      remove what checks, tests and builds leave behind'
 
@@ -56,6 +58,9 @@ test-real: $(READY)
 torture: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --minutes $(MINUTES) \
 		--server "$${SERVER:-directory}" $${SEED:+--seed "$$SEED"}
+
+sim: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(SEEDS) $${SEED:+--seed "$$SEED" --verbose}
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

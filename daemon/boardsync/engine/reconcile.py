@@ -6,7 +6,6 @@ Hints say where to look; a pass with no hint in particular looks everywhere.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -30,6 +29,7 @@ from boardsync.engine.observe_files import (
     observe_folder,
     observe_paths,
 )
+from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import (
     BoardMissing,
     BoardsyncError,
@@ -38,9 +38,8 @@ from boardsync.errors import (
     ServerFault,
     ServerUnreachable,
 )
-from boardsync.formats import is_supported_file
 from boardsync.model import Action, ActionKind
-from boardsync.state import absence, observations, places, transfers
+from boardsync.state import absence, places, transfers
 from boardsync.state.records import BoardRecord
 from boardsync.telemetry.logging import about
 
@@ -351,34 +350,3 @@ def next_look_ms(mirror: Mirror) -> int | None:
 def board_key(subfolder: bytes) -> str:
     """Return the name under which a board's trouble is kept."""
     return f"board of {subfolder!r}"
-
-
-def wanted_subfolders(mirror: Mirror) -> dict[bytes, bool]:
-    """Return the subfolders that have a board, and whether each needs one.
-
-    A board is needed for pictures, not for an empty folder that is about to get its name. With
-    one board for all there is just b"". Raises FolderAway.
-    """
-    if not mirror.layout.by_subfolder:
-        return {b"": True}
-    wanted: dict[bytes, bool] = {}
-    rules = mirror.rules()
-    try:
-        with mirror.disk.scandir(mirror.root) as entries:
-            for entry in entries:
-                name = entry.name
-                if entry.is_dir(follow_symlinks=False):
-                    if name == mirror.layout.pull_into:
-                        wanted.setdefault(b"", False)
-                    elif not rules.verdict(name, True):
-                        wanted[name] = _holds_pictures(mirror, name)
-                elif is_supported_file(name) and entry.is_file(follow_symlinks=False):
-                    wanted[b""] = True
-    except OSError as error:
-        raise FolderAway(f"{os.fsdecode(mirror.root)}: {error.strerror}") from error
-    return wanted
-
-
-def _holds_pictures(mirror: Mirror, subfolder: bytes) -> bool:
-    with mirror.state.read() as connection:
-        return observations.any_file_below(connection, mirror.number, subfolder)

@@ -91,7 +91,7 @@ class Remover:
         if mark is not None and mark.mirror != mirror.key:
             return f"its item belongs to mirror {mark.mirror!r}"
         if link.state == LinkState.SUPERSEDED.value:
-            return "its item is starred" if item.starred else None
+            return await self._why_replaced_stays(board, item)
         if await asyncio.to_thread(mirror.disk.lexists, mirror.absolute(link.path)):
             mirror.hints.path(link.path)
             return "its file is there again"
@@ -102,6 +102,16 @@ class Remover:
                 if observations.find_file(connection, mirror.number, one.path) is not None
             ]  # fmt: skip
         return "another file holds the same picture" if there else None
+
+    async def _why_replaced_stays(self, board: BoardRecord, item: Item) -> str | None:
+        """Look again at an item that newer content replaced. Listings do not tell of stars."""
+        if not item.starred:
+            return None
+        # Unless it is remembered, the next pass would want the same again, and at once.
+        await self._mirror.state.write(
+            lambda c: observations.note_stars(c, board.id, {item.item_id: True})
+        )
+        return "its item is starred"
 
     async def _item_removed(
         self, transfer: TransferRecord, board: BoardRecord, link: LinkRecord, item: Item,

@@ -51,6 +51,10 @@ _OPEN_ITEMS = text(
                       AND (l.version = i.version OR l.state = 'agreed'))
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.item_id = i.item_id
                       AND t.version = i.version AND t.kind = 'download')
+      AND NOT EXISTS (SELECT 1 FROM board h JOIN board o ON o.mirror = h.mirror AND o.id <> h.id
+                      JOIN link l ON l.board = o.id AND l.item_id = i.item_id
+                      WHERE h.id = i.board AND o.current AND l.version = i.version
+                      AND l.state = 'agreed')
     ORDER BY i.item_id LIMIT :limit
     """
 ).bindparams(bindparam("after", type_=_NAME))
@@ -166,7 +170,10 @@ def arrived_tokens(connection: Connection, board: int, tokens: Sequence[str]) ->
 
 
 def open_items(connection: Connection, board: int, limit: int, after: str = "") -> list[ItemCase]:
-    """Return described items that no link and no transfer covers."""
+    """Return described items that no link and no transfer covers.
+
+    An item that is linked on another board of the mirror was moved here: its link decides.
+    """
     values = {"board": board, "after": after, "limit": limit}
     rows = connection.execute(_OPEN_ITEMS, values).all()
     ids = [decode_name(row.item_id) for row in rows]

@@ -152,6 +152,12 @@ def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRe
     return [_record(row) for row in connection.execute(_live(mirrors).order_by(transfer.c.id))]
 
 
+def busy_boards(connection: Connection, mirror: int) -> set[int]:
+    """Return the boards with transfers that are not finished."""
+    query = select(transfer.c.board).distinct().where(transfer.c.mirror == mirror, text(_LIVE))
+    return set(connection.execute(query).scalars())
+
+
 def temporaries(connection: Connection, mirror: int) -> set[bytes]:
     """Return the temporary files that unfinished downloads still own."""
     query = select(transfer.c.temporary).where(

@@ -1,0 +1,104 @@
+"""What the simulation found, each as small as it can be told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from boardsync.model import ActionKind
+from boardsync.servers.memory import NAMED, MemoryServer
+from boardsync.state import transfers
+from engine.world import SkippingClock, World, picture, world
+
+
+def named_server(clock: SkippingClock) -> MemoryServer:
+    return MemoryServer("server", NAMED, clock_ms=lambda: clock.now_ns() // 1_000_000)
+
+
+async def test_a_new_version_of_a_file_in_the_folder_itself_is_fetched(tmp_path: Path) -> None:
+    clock = SkippingClock()
+    async with world(tmp_path, named_server(clock), clock) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        here.server.replace("a.png", picture(2))
+
+        result = await here.look()
+
+        assert (result.downloaded, result.trouble, result.left) == (1, None, 0)
+        assert here.local()["a.png"] == picture(2)
+
+
+async def test_a_star_that_was_not_told_does_not_plan_a_removal_again_and_again(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        old = here.items()[0]
+        here.server.star(old)
+        here.write("a.png", seed=2)
+        await here.look()
+
+        await here.look()
+
+        assert old.item_id in {item.item_id for item in here.items()}
+        assert removals(here) == []
+        assert await here.quiet()
+
+
+def removals(here: World) -> list[int]:
+    """Return the removals that a further plan wants."""
+    mirror = here.assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        waiting = transfers.waiting(connection, [mirror.number])
+    return [one.id for one in waiting if one.kind is ActionKind.TRASH_ITEM]
+
+
+async def test_an_item_that_moves_between_boards_is_followed_and_not_fetched_again(
+    tmp_path: Path,
+) -> None:
+    clock = SkippingClock()
+    server = named_server(clock)
+    async with world(tmp_path, server, clock, boards="by-subfolder") as here:
+        for name in ("one", "two"):
+            (here.folder / name).mkdir()
+            server.add_board(name)
+        item = server.put("one", "o.png", picture(1))
+        await here.look()
+        server.relocate(item, "two")
+
+        result = await here.look(patience=90.0)
+
+        assert (result.moved, result.downloaded) == (1, 0)
+        assert [name for name, content in here.local().items() if content == picture(1)] == [
+            "two/outputs/o.png"
+        ]
+
+
+async def test_pulled_files_wait_for_no_board_when_the_folder_itself_holds_none(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder", direction="both") as here:
+        here.write("outputs/by-hand.png", seed=1)
+        here.write("one/a.png", seed=2)
+
+        await here.look()
+        worker = here.assembly.workers["m"]
+
+        assert worker.last is not None
+        assert worker.last.plan.blocked == {}
+        assert await here.quiet()
+
+
+async def test_an_upload_whose_subfolder_went_away_still_comes_to_its_end(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        here.server.faults.lost_uploads = 1
+        await here.look(patience=0.0)
+        (here.folder / "one").rename(here.folder / "two")
+
+        await here.restart()
+        await here.look()
+        result = await here.look()
+
+        assert result.left == 0
+        assert here.contents("two") == [picture(1)]

@@ -1,0 +1,381 @@
+"""One history: a world is drawn from a seed, lived through, left in peace, and judged."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import random
+import shutil
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from boardsync.config.values import from_values
+from boardsync.engine import consent
+from boardsync.engine.assembly import Assembly, assemble
+from boardsync.engine.planning import plan_mirrors
+from boardsync.engine.schedule import follow_clock, make_scheduler
+from boardsync.engine.sweep import sweep
+from boardsync.plan.links import Consent
+from boardsync.servers.memory import MemoryServer
+from boardsync.state import holds, transfers
+from boardsync.state.database import open_scratch, open_state
+from sim.disk import SimDisk
+from sim.judge import judge
+from sim.ledger import Ledger
+from sim.loop import SimClock, SimLoop
+from sim.people import People
+from sim.process import Killed, Process, SteppingWriter
+from sim.server import SimServer, Weather
+from sim.setup import FOLDER, TRASH, draw_setup, draw_weather
+
+ROUNDS = 40
+ROUND_SECONDS = 90.0
+QUIET_ROUNDS = 2
+MOST_STEPS = 3000
+Body = Callable[[Assembly], Awaitable[None]]
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of one history. digest: of everything that was asked and of what is there."""
+
+    seed: int
+    findings: list[str] = field(default_factory=list)
+    journal: list[str] = field(default_factory=list)
+    digest: str = ""
+
+
+class World:
+    """Everything outside the process, and the process of the moment."""
+
+    def __init__(self, seed: int, loop: SimLoop, source: random.Random, base: Path) -> None:
+        self.report = Report(seed)
+        self.source = source
+        self.loop = loop
+        self.clock = SimClock(loop)
+        self.state = base / "state.db"
+        self.scratch = base / "scratch"
+        self.setup = draw_setup(source)
+        self.settings = self.setup.settings(self.state)
+        self.disk = SimDisk(
+            self.clock.now_ns, source, granularity_ns=self.setup.granularity_ns,
+            folded=self.setup.folded,
+        )  # fmt: skip
+        self.server = MemoryServer("server", self.setup.capabilities, self.clock.now_ms)
+        self.disk.note = self.note
+        self.ledger = Ledger(self.disk, self.server)
+        self.people = People(
+            self.setup, self.disk, self.server, self.ledger, loop, source, self.note, self._hint
+        )
+        self.weather = Weather()
+        self.process = Process()
+        self.assembly: Assembly | None = None
+        for path in (FOLDER, TRASH):
+            self.disk.make(path)
+        made = self.setup.board_names[: 2 if self.setup.pushes else None]
+        for name in [*made, "elsewhere"]:
+            self.server.add_board(name)
+
+    def note(self, text: str) -> None:
+        """Write down what happened."""
+        self.report.journal.append(f"{self.loop.time():9.3f} {text}")
+
+    def find(self, text: str) -> None:
+        """Write down what should not have happened."""
+        self.report.findings.append(text)
+        self.note(f"FOUND: {text}")
+
+    def _hint(self, path: bytes, closed: bool) -> None:
+        if self.assembly is not None and self.process.alive:
+            self.assembly.workers["m"].hint_path(path, closed=closed)
+
+    async def run_process(self, body: Body, dies_after: int | None = None) -> None:
+        """Run a process until it dies, or until what happens meanwhile is over."""
+        self.process = process = Process(dies_after)
+        self.disk.step = process.step
+        self.note(f"a process begins, and dies after {dies_after} steps")
+        state = open_state(self.state, inline=True)
+        state._writer = SteppingWriter(state._writer, process, self.delay)
+        server = SimServer(self.server, process, self.weather, self.source, self.note)
+        tasks: list[asyncio.Task[Any]] = []
+        try:
+            settings = from_values(self.settings)
+            self.assembly = await assemble(
+                settings, state, self.clock, {"server": server}, self.disk
+            )
+            for mirror in self.assembly.mirrors:
+                if mirror.settings.direction.pulls:
+                    await sweep(mirror)
+            tasks += [carrier.start() for carrier in self.assembly.carriers.values()]
+            worker = self.assembly.workers["m"]
+            tasks.append(asyncio.create_task(worker.run()))
+            clockwork = follow_clock(make_scheduler(self.assembly), self.assembly)
+            tasks.append(asyncio.create_task(clockwork))
+            worker.hint_everything("start")
+            await body(self.assembly)
+            await self._stop(self.assembly, tasks)
+        except Killed:
+            self.note(f"the process dies at {process.last!r}")
+        finally:
+            await self._end(process)
+            self.assembly = None
+            state.close()
+
+    async def _stop(self, assembly: Assembly, tasks: list[asyncio.Task[Any]]) -> None:
+        """Stop as the service does: no more passes, then drain."""
+        if not self.process.alive:
+            raise Killed
+        assembly.workers["m"].stop()
+        for task in tasks[-2:]:
+            task.cancel()
+        await asyncio.gather(*tasks[-2:], return_exceptions=True)
+        await asyncio.gather(*(one.drain(5.0) for one in assembly.carriers.values()))
+        self.note("the process stops")
+
+    async def _end(self, process: Process) -> None:
+        """Let nothing of a process live on.
+
+        `wait_for` of Python 3.11 can swallow a cancellation, hence the tries.
+        """
+        process.kill()
+        for _ in range(100):
+            left = asyncio.all_tasks() - {asyncio.current_task()}
+            if not left:
+                return
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=0.1)
+        self.find("a dead process cannot be ended")
+
+    def delay(self) -> float:
+        """Return how long a thread takes to get to something."""
+        return self.source.choice((0.0, 0.0, 0.001, 0.02))
+
+
+async def _live(world: World) -> None:
+    """Let a process live while people act and the weather is bad."""
+    source, setup = world.source, world.setup
+    world.weather = draw_weather(source)
+    _draw_disk_faults(world)
+    mortal = source.random() < 0.8
+    steps = int(MOST_STEPS ** source.random()) if mortal else None
+
+    async def meanwhile(assembly: Assembly) -> None:
+        for _ in range(setup.acts):
+            pause = source.random() ** 3 * setup.life_seconds / setup.acts * 4
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(world.process.died.wait(), pause)
+                raise Killed
+            _act(world)
+            if source.random() < 0.1:
+                await _answer_holds(world, assembly)
+
+    await world.run_process(meanwhile, steps)
+    if source.random() < 0.4:
+        world.note("the power is cut")
+        world.disk.cut_power()
+    world.disk.step = lambda _: None
+    for _ in range(source.choice((0, 0, 3))):
+        _act(world)
+    world.loop.pass_time(source.choice((0.0, 5.0, 4000.0)))
+
+
+def _act(world: World) -> None:
+    step, world.disk.step = world.disk.step, lambda _: None
+    try:
+        world.people.act()
+    except OSError as error:
+        world.note(f"person: cannot: {error}")
+    finally:
+        world.disk.step = step
+    if world.source.random() < 0.03:
+        seconds = world.source.choice((-3600.0, 3600.0, -40.0))
+        world.note(f"the clock steps by {seconds}")
+        world.clock.step(seconds)
+
+
+def _draw_disk_faults(world: World) -> None:
+    source, faults = world.source, world.disk.faults
+    faults.room = source.choice((None, None, None, None, 40, 400))
+    faults.failing = source.choice((0.0, 0.0, 0.0, 0.02))
+    faults.crippled = source.random() < 0.2
+    faults.blind = source.random() < 0.2
+    there = sorted([*world.disk.files(FOLDER), *world.disk.directories(FOLDER)])
+    unlucky = source.random() < 0.15 and there
+    faults.unreadable = {source.choice(there)} if unlucky else set()
+
+
+async def _answer_holds(world: World, assembly: Assembly) -> None:
+    """Answer what waits for consent, at random."""
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        numbers = [one.id for one in holds.open_holds(connection, [mirror.number])]
+    for number in numbers:
+        answer = world.source.choice(list(Consent))
+        world.note(f"person: answers hold {number}: {answer.value}")
+        _, count = await consent.answer(assembly.mirrors, number, answer)
+        world.note(f"{count} pictures")
+    if numbers:
+        assembly.workers["m"].hint_everything("a hold was answered")
+
+
+async def _find_peace(world: World) -> None:
+    """Let everything work, and wait until nothing happens any more."""
+    world.weather = Weather(slow=0.02)
+    faults = world.disk.faults
+    faults.room, faults.failing, faults.crippled, faults.blind = None, 0.0, False, False
+    faults.unreadable = set()
+    if not world.setup.pushes:  # such a mirror makes no boards
+        for path in world.disk.directories(FOLDER):
+            name = path[len(FOLDER) + 1 :].decode()
+            if world.setup.by_subfolder and "/" not in name:
+                _add_board(world, name)
+    world.note("peace begins")
+
+    async def meanwhile(assembly: Assembly) -> None:
+        quiet = 0
+        for _ in range(ROUNDS):
+            before = len(world.report.journal)
+            assembly.workers["m"].hint_everything("round")
+            await asyncio.sleep(ROUND_SECONDS)
+            if not world.process.alive:
+                world.find("the process died in peace")
+                return
+            await _answer_holds(world, assembly)
+            still = _nothing_happened(world.report.journal[before:]) and not _waiting(assembly)
+            quiet = quiet + 1 if still else 0
+            if quiet >= QUIET_ROUNDS:
+                break
+        else:
+            world.find(f"no peace after {ROUNDS} rounds")
+        await _plan_again(world)
+        judge(world, assembly)
+
+    await world.run_process(meanwhile)
+
+
+def _add_board(world: World, name: str) -> None:
+    if all(one.name != name for one in world.server._boards.values()):
+        world.server.add_board(name)
+
+
+LOOKING = ("listing:", "boards:", "items:", "marks:", "starred:", "board:")
+
+
+def _waiting(assembly: Assembly) -> bool:
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        return bool(transfers.waiting(connection, [mirror.number]))
+
+
+def _nothing_happened(lines: list[str]) -> bool:
+    return all(line[10:].startswith(LOOKING) for line in lines)
+
+
+async def _plan_again(world: World) -> None:
+    """Decide once more, on a copy of the state: nothing may be left to do."""
+    world.scratch.mkdir(exist_ok=True)
+    state = open_scratch(world.state, world.scratch)
+    try:
+        settings = from_values(world.settings)
+        server = SimServer(world.server, world.process, world.weather, world.source, world.note)
+        copy = await assemble(settings, state, world.clock, {"server": server}, world.disk)
+        planned = await plan_mirrors(copy, [])
+    finally:
+        state.close()
+        shutil.rmtree(world.scratch)
+    for action in planned["actions"]:
+        world.find(f"a second plan wants {action}")
+    for remark in planned["remarks"]:
+        world.find(f"a second plan remarks {remark}")
+
+
+def run(seed: int) -> Report:
+    """Live through the history of a seed."""
+    source = random.Random(seed)
+    base = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory()))
+    shutil.copy(_template(), base / "state.db")
+    loop = SimLoop()
+    try:
+        asyncio.set_event_loop(loop)
+        world = World(seed, loop, source, base)
+        loop._delay = world.delay
+        loop.set_exception_handler(_complain(world))
+        with structlog.testing.capture_logs() as told:
+            structlog.configure(processors=[_Noting(world)])
+            loop.run_until_complete(_history(world))
+        assert told is not None
+        return _reported(world)
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
+        shutil.rmtree(base)
+
+
+async def _history(world: World) -> None:
+    for _ in range(world.setup.lives):
+        await _live(world)
+        _look_for_loss(world)
+    await _find_peace(world)
+
+
+def _look_for_loss(world: World) -> None:
+    for word in world.ledger.lost():
+        world.find(f"picture {word} is lost")
+
+
+def _reported(world: World) -> Report:
+    sha = hashlib.sha256()
+    for line in world.report.journal:
+        sha.update(line.encode("utf-8", "backslashreplace"))
+    for path, content in world.disk.files(b"/sim").items():
+        sha.update(path + b"\0" + content)
+    for key, stored in world.server._stored.items():
+        sha.update(key.encode("utf-8", "surrogateescape") + b"\0" + stored.content)
+    world.report.digest = sha.hexdigest()
+    return world.report
+
+
+class _Noting:
+    """Writes the log into the journal; a bug that was logged is a finding."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __call__(self, _: Any, level: str, event: dict[str, Any]) -> Any:
+        said = {key: value for key, value in event.items() if key != "exc_info"}
+        self._world.note(f"log {level}: {said}")
+        if str(event.get("event", "")).startswith("bug:"):
+            self._world.find(f"{event['event']}: {traceback.format_exc(limit=-3)}")
+        raise structlog.DropEvent
+
+
+def _complain(world: World) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if not isinstance(context.get("exception"), Killed):
+            world.find(f"the loop complains: {context}")
+
+    return complain
+
+
+def _memory() -> str | None:
+    """Return a directory in memory, where there is one."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+@cache
+def _template() -> Path:
+    """Make an empty state file once; each history begins with a copy."""
+    path = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory())) / "state.db"
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    open_state(path, inline=True).close()
+    return path

@@ -1,0 +1,135 @@
+"""What must be true when a history has found its peace, told from what people did alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from boardsync.engine.assembly import Assembly
+from boardsync.engine.wanted import wanted_subfolders
+from boardsync.files.durable import TEMP_PREFIX
+from boardsync.state import links, observations, places, summary, transfers
+from sim.setup import FOLDER
+
+if TYPE_CHECKING:
+    from sim.history import World
+
+
+def judge(world: World, assembly: Assembly) -> None:
+    """Look at both sides and at what the daemon says of them."""
+    _nothing_lost(world)
+    _no_litter(world)
+    _no_doubles(world)
+    _nothing_missing(world, assembly)
+    _nothing_waits(world, assembly)
+
+
+def _nothing_lost(world: World) -> None:
+    for word in world.ledger.lost():
+        world.find(f"picture {word} is lost")
+
+
+def _no_litter(world: World) -> None:
+    for path in world.disk.files(b"/sim"):
+        if path.rsplit(b"/", 1)[-1].startswith(TEMP_PREFIX):
+            world.find(f"litter: {path!r}")
+    for stored in world.server._stored.values():
+        if not stored.whole and stored.mark is not None:
+            world.find(f"litter: ghost {stored.item.item_id}")
+
+
+def _no_doubles(world: World) -> None:
+    ledger, server = world.ledger, world.server
+    one = world.setup.mirror["policies"]["same_picture"] == "one"
+    ours = Counter(
+        (stored.item.board_id, stored.content) for stored in server._stored.values()
+        if stored.mark is not None and stored.whole and not stored.item.trashed
+    )  # fmt: skip
+    for (board, content), count in ours.items():
+        allowed = 1 if one else max(1, ledger.local[content])
+        if count > allowed and content not in ledger.remote_touched:
+            world.find(f"{count} items of {ledger.word(content)} on {board}")
+    files = Counter(world.disk.files(FOLDER).values())
+    for content, count in files.items():
+        if (
+            one
+            and ledger.knows(content)
+            and count > max(1, ledger.local[content] + ledger.remote[content])
+        ):
+            world.find(f"{count} files of {ledger.word(content)}")
+
+
+def _nothing_missing(world: World, assembly: Assembly) -> None:
+    """What is on one side is on the other, unless people took it away there."""
+    mirror, ledger = assembly.mirrors[0], world.ledger
+    rules = mirror.rules()
+    boards = {
+        (one.board_id, stored.content)
+        for one in world.server._boards.values()
+        for stored in world.server.on_board(one.board_id)
+    }
+    files = world.disk.files(FOLDER)
+    with mirror.state.read() as connection:
+        bound = {one.subfolder: one for one in places.boards(connection, mirror.number)}
+    for path, content in files.items() if world.setup.pushes else ():
+        relative = path[len(FOLDER) + 1 :]
+        if rules.verdict(relative, False) is not None or mirror.layout.is_pulled_area(relative):
+            continue
+        board = bound.get(mirror.layout.subfolder_of(relative))
+        there = board is not None and (board.server_id, content) in boards
+        if not there and ledger.knows(content) and content not in ledger.remote_touched:
+            world.find(f"{relative!r} {ledger.word(content)} is not on its board")
+    here = set(files.values())
+    wanted_here = wanted_subfolders(mirror)
+    for board in bound.values() if world.setup.pulls else ():
+        if board.subfolder not in wanted_here:
+            continue
+        for stored in world.server.on_board(board.server_id):
+            wanted = stored.mark is None and stored.item.category in (None, "general")
+            known = stored.content in here or stored.content in ledger.local_touched
+            known |= _is_left_alone(assembly, board.id, stored.item.item_id)
+            if wanted and stored.whole and not known:
+                word = ledger.word(stored.content)
+                world.find(f"item {stored.item.item_id} {word} is not in the folder")
+
+
+def _is_left_alone(assembly: Assembly, board: int, item_id: str) -> bool:
+    """Tell whether an item's file is one that a rule leaves alone now."""
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        paths = [one.path for one in links.of_item(connection, board, item_id)]
+    return any(mirror.rules().verdict(path, False) is not None for path in paths)
+
+
+def _nothing_waits(world: World, assembly: Assembly) -> None:
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        trouble = places.trouble(connection, mirror.number)
+        waiting = transfers.waiting(connection, [mirror.number])
+        tally = summary.tally(connection, mirror.number, mirror.layout)
+        wrong = _wrong_observations(world, assembly)
+    for one in waiting:
+        world.find(f"still waiting: {one}")
+    if trouble is not None and trouble[0]:
+        world.find(f"trouble: {trouble[0]}")
+    if tally.settling:
+        world.find(f"still settling: {tally.settling}")
+    for text in wrong:
+        world.find(text)
+
+
+def _wrong_observations(world: World, assembly: Assembly) -> list[str]:
+    """Compare what the state says of files with what they are."""
+    mirror, found = assembly.mirrors[0], []
+    files = world.disk.files(FOLDER)
+    with mirror.state.read() as connection:
+        for record in observations.known_files(connection, mirror.number):
+            path = record[0]
+            seen = observations.find_file(connection, mirror.number, path)
+            content = files.get(FOLDER + b"/" + path)
+            if content is None:
+                found.append(f"the state knows {path!r}, which is not there")
+            elif seen is not None and seen.digest != hashlib.sha256(content).hexdigest():
+                found.append(f"the state takes {path!r} for another picture")
+    return found

@@ -1,0 +1,80 @@
+"""What people made, so that at the end it can be told what must be where, from history alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from boardsync.formats import PNG
+from boardsync.servers.memory import MemoryServer
+from picture_samples import sample
+from sim.setup import FOLDER, TRASH
+from sim.tree import Tree
+
+
+def picture(number: int) -> bytes:
+    """Return a tiny picture; another one for each number."""
+    return sample(PNG, "RGB", (3, 2), seed=number)
+
+
+class Ledger:
+    """Counts what people did. kept: contents that must not be lost.
+
+    local, remote: how often people themselves put a content into the folder or on a board.
+    local_touched, remote_touched: contents of which people removed, changed or moved a copy
+    there, so that it may be missing on the other side.
+    """
+
+    def __init__(self, disk: Tree, server: MemoryServer) -> None:
+        self._disk = disk
+        self._server = server
+        self._numbers: dict[bytes, int] = {}
+        self.kept: set[bytes] = set()
+        self.local: Counter[bytes] = Counter()
+        self.remote: Counter[bytes] = Counter()
+        self.local_touched: set[bytes] = set()
+        self.remote_touched: set[bytes] = set()
+
+    def new(self) -> bytes:
+        """Make a picture that never was."""
+        number = len(self._numbers) + 1
+        content = picture(number)
+        self._numbers[content] = number
+        return content
+
+    def knows(self, content: bytes) -> bool:
+        """Tell whether a content is a whole picture that people made."""
+        return content in self._numbers
+
+    def word(self, content: bytes) -> str:
+        """Return a short name for a content."""
+        number = self._numbers.get(content)
+        return f"#{number}" if number is not None else f"?{len(content)}"
+
+    def all(self) -> list[bytes]:
+        """Return every picture there ever was."""
+        return list(self._numbers)
+
+    def everywhere(self) -> set[bytes]:
+        """Return all contents that are somewhere now."""
+        found = set(self._disk.files(FOLDER).values()) | set(self._disk.files(TRASH).values())
+        found.update(one.content for one in self._server._stored.values() if one.whole)
+        return found
+
+    def came(self, content: bytes, *, remote: bool = False) -> None:
+        """People put a content somewhere."""
+        (self.remote if remote else self.local)[content] += 1
+        if content in self._numbers:
+            self.kept.add(content)
+
+    def went(self, content: bytes, *, remote: bool = False) -> None:
+        """People took a copy away: what is nowhere now was theirs to lose."""
+        self.touched(content, remote=remote)
+        self.kept &= self.everywhere()
+
+    def touched(self, content: bytes, *, remote: bool = False) -> None:
+        """People moved or changed a copy."""
+        (self.remote_touched if remote else self.local_touched).add(content)
+
+    def lost(self) -> list[str]:
+        """Return what must be somewhere and is not."""
+        return sorted(self.word(one) for one in self.kept - self.everywhere())

@@ -1,0 +1,184 @@
+"""A memory server behind a network that one seed drives: late, lost, busy, and not always true."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from boardsync.errors import (
+    OutcomeUnknown,
+    ServerBusy,
+    ServerFault,
+    ServerUnreachable,
+)
+from boardsync.model import Board, Item, Listing, Mark, Outcome, Upload, UploadResult
+from boardsync.servers.memory import MemoryServer
+from boardsync.servers.port import BoardId
+from boardsync.servers.wrappers.wrapper import Wrapper
+from sim.process import Process
+
+T = TypeVar("T")
+
+NOT_STORED = frozenset({"create_board", "upload", "move", "trash", "untrash", "rename_board"})
+"""Operations that change something: their answers can get lost."""
+
+
+@dataclass(slots=True)
+class Weather:
+    """How bad the network and the server are, each a chance from 0 to 1 of one call.
+
+    refused: nothing was sent. busy: 429 or 503, with a time to wait. fault: 500. lost: it
+    happened, but the answer was lost. dropped: it did not, and the answer was lost. late: an
+    upload is stored only after its answer was lost, up to `latest` seconds later. ghost: an
+    upload is listed and never becomes whole. short: a listing leaves something out. slow:
+    seconds that a call may take. down: until when (by the loop's time) all calls are refused.
+    """
+
+    refused: float = 0.0
+    busy: float = 0.0
+    fault: float = 0.0
+    lost: float = 0.0
+    dropped: float = 0.0
+    late: float = 0.0
+    latest: float = 2.0
+    ghost: float = 0.0
+    short: float = 0.0
+    slow: float = 0.05
+    down: float = 0.0
+
+
+class SimServer(Wrapper):
+    """One process's way to the server. Everything it asks is written into the journal."""
+
+    def __init__(
+        self, inner: MemoryServer, process: Process, weather: Weather, source: random.Random,
+        journal: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        super().__init__(inner)
+        self._memory = inner
+        self._process = process
+        self._weather = weather
+        self._source = source
+        self._journal = journal
+
+    async def _call(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Carry out one call through the weather. A call that was begun outlives its process."""
+        self._process.step(f"asking: {operation}")
+        await asyncio.sleep(self._source.uniform(0.0, self._weather.slow))
+        self._process.step(f"asked: {operation}")
+        self._strike(operation)
+        if operation in NOT_STORED and self._happens(self._weather.dropped):
+            self._journal(f"{operation}: lost on the way")
+            raise self._lost(operation)
+        try:
+            answer = await call()
+        except Exception as error:
+            self._journal(f"{operation}: {error!r}")
+            raise
+        self._journal(f"{operation}: {_words(answer)}")
+        self._process.step(f"done: {operation}")
+        await asyncio.sleep(self._source.uniform(0.0, self._weather.slow))
+        self._process.step(f"answered: {operation}")
+        if operation in NOT_STORED and operation != "upload" and self._happens(self._weather.lost):
+            raise self._lost(operation)
+        return answer
+
+    def _strike(self, operation: str) -> None:
+        """Raise what the weather brings before a call reaches the server."""
+        weather, loop = self._weather, asyncio.get_running_loop()
+        name = self.name
+        if loop.time() < weather.down or self._happens(weather.refused):
+            self._journal(f"{operation}: refused")
+            raise ServerUnreachable(f"server {name}: connection refused")
+        if self._happens(weather.busy):
+            self._journal(f"{operation}: busy")
+            seconds = self._source.choice((None, 1.0, 7.0))
+            raise ServerBusy(f"server {name}: too many requests", retry_after=seconds)
+        if self._happens(weather.fault):
+            self._journal(f"{operation}: fault")
+            raise ServerFault(f"server {name}: internal error")
+
+    async def listing(self, board_id: BoardId, known: str | None = None) -> Listing:
+        """List a board; at times as if some of its items, or all, were not there."""
+        whole = await super().listing(board_id, None)
+        entries = whole.entries or ()
+        if entries and self._happens(self._weather.short):
+            kept = [one for one in entries if self._happens(0.7)] if self._happens(0.7) else []
+            honest = self._happens(0.3)
+            text = "\n".join(f"{one.item_id}\0{one.version}" for one in kept)
+            digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()
+            self._journal(f"listing: {len(kept)} of {len(entries)}, honest {honest}")
+            whole = Listing(board_id, digest, tuple(kept), complete=not honest)
+        return replace(whole, entries=None) if whole.digest == known else whole
+
+    async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
+        """Store what comes, each with a fate of its own."""
+        fates = [self._fate(upload) for upload in uploads]
+        sent = [one for one, fate in zip(uploads, fates, strict=True) if fate in ("", "lost")]
+        try:
+            answers = await super().upload(board_id, sent)
+        except OutcomeUnknown as error:
+            return [UploadResult(Outcome.UNKNOWN, error=error) for _ in uploads]
+        told = iter(answers)
+        results = []
+        for upload, fate in zip(uploads, fates, strict=True):
+            answer = next(told) if fate in ("", "lost") else None
+            results.append(self._result(board_id, upload, fate, answer))
+        return results
+
+    def _fate(self, upload: Upload) -> str:
+        for fate in ("lost", "late", "ghost"):
+            if self._happens(getattr(self._weather, fate)):
+                return fate
+        return ""
+
+    def _result(
+        self, board_id: BoardId, upload: Upload, fate: str, answer: UploadResult | None
+    ) -> UploadResult:
+        if answer is not None and not (fate == "lost" and answer.item is not None):
+            return answer
+        if fate == "late":
+            wait = self._source.uniform(0.5, self._weather.latest)
+            asyncio.get_running_loop().call_later(wait, self._store_late, board_id, upload)
+        if fate == "ghost" and upload.replaces is None:
+            self._memory.put_upload(board_id, upload, upload.name, whole=False)
+        self._journal(f"upload of {upload.mark.file[:8]}: {fate}")
+        return UploadResult(Outcome.UNKNOWN, error=self._lost(upload.name))
+
+    def _store_late(self, board_id: BoardId, upload: Upload) -> None:
+        if board_id not in self._memory._boards:
+            return
+        result = self._memory._receive(board_id, upload)
+        self._journal(f"stored late: {upload.mark.file[:8]}: {result.outcome.value}")
+
+    def _lost(self, what: str) -> OutcomeUnknown:
+        return OutcomeUnknown(f"server {self.name}: {what}: the answer was lost")
+
+    def _happens(self, chance: float) -> bool:
+        return chance > 0 and self._source.random() < chance
+
+
+def _words(answer: object) -> str:
+    """Tell an answer in short."""
+    if isinstance(answer, Listing):
+        ids = " ".join(f"{one.item_id}:{one.version}" for one in answer.entries or ())
+        return f"{answer.board_id}: {ids}"
+    if isinstance(answer, Item):
+        return f"{answer.board_id}/{answer.item_id}:{answer.version}"
+    if isinstance(answer, Board):
+        return f"{answer.board_id} {answer.name}"
+    if isinstance(answer, UploadResult):
+        return f"{answer.outcome.value} {_words(answer.item or answer.error)}"
+    if isinstance(answer, Mark):
+        return f"{answer.mirror} {answer.file[:8]}"
+    if isinstance(answer, list):
+        return ", ".join(_words(one) for one in answer)
+    if isinstance(answer, dict):
+        return ", ".join(f"{key} {_words(value)}" for key, value in answer.items())
+    if isinstance(answer, set):
+        return " ".join(sorted(answer))
+    return repr(answer)

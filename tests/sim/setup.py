@@ -1,0 +1,115 @@
+"""What is drawn once for each history: the settings of the mirror, the kind of server, the disk."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from boardsync.model import Capabilities
+from boardsync.servers.memory import CAPABILITIES, NAMED
+from sim.server import Weather
+
+FOLDER = b"/sim/pictures"
+TRASH = b"/sim/trash"
+SUBFOLDERS = (b"one", b"two", b"three")
+LATE_SECONDS = (2.0,)
+"""What is stored later than both look-ups of its token is there twice, and only told so."""
+MOSTLY_NEVER = (0.0, 0.0, 0.02, 0.1)
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """One drawn world. mirror: settings of its mirror."""
+
+    capabilities: Capabilities
+    mirror: dict[str, Any]
+    granularity_ns: int
+    folded: bool
+    lives: int
+    life_seconds: float
+    acts: int
+
+    @property
+    def by_subfolder(self) -> bool:
+        return "boards" in self.mirror
+
+    @property
+    def pulls(self) -> bool:
+        return bool(self.mirror["direction"] != "push")
+
+    @property
+    def pushes(self) -> bool:
+        return bool(self.mirror["direction"] != "pull")
+
+    @property
+    def board_names(self) -> list[str]:
+        """The boards that people put pictures on."""
+        return ["m", *(one.decode() for one in SUBFOLDERS)] if self.by_subfolder else ["board"]
+
+    def settings(self, state: Path) -> dict[str, Any]:
+        """Return the settings as a file would hold them."""
+        return {
+            "state": str(state),
+            "socket": None,
+            # Never asked: the simulated server stands in for it.
+            "servers": {"server": {"kind": "invokeai", "url": "http://127.0.0.1:9"}},
+            "mirrors": [self.mirror],
+            "schedule": {"listing_poll_min": 20, "listing_poll_max": 60},
+        }
+
+
+def draw_setup(source: random.Random) -> Setup:
+    """Draw a world."""
+    pick = source.choice
+    direction = pick(("both", "both", "both", "push", "pull"))
+    policies = {
+        "content_changed": pick(("replace", "keep")),
+        "both_changed": pick(("keep-both", "local", "server")),
+        "same_picture": pick(("one", "one", "each")),
+    }
+    if direction != "pull":
+        policies["file_deleted"] = pick(("keep", "trash"))
+    if direction != "push":
+        policies["item_deleted"] = pick(("keep", "trash"))
+    where: dict[str, Any] = pick(({"board": "board"}, {"boards": "by-subfolder"}))
+    mirror = {
+        "name": "m",
+        "folder": FOLDER.decode(),
+        "server": "server",
+        "direction": direction,
+        "policies": policies,
+        "guard": {"enabled": pick((True, True, False)), "least": pick((2, 4, 10))},
+        "trash": {"folder": TRASH.decode()},
+        **where,
+    }
+    return Setup(
+        capabilities=pick((CAPABILITIES, NAMED)),
+        mirror=mirror,
+        granularity_ns=pick((1, 1_000_000_000, 2_000_000_000)),
+        folded=pick((False, False, False, True)),
+        lives=pick((1, 2, 3, 4)),
+        life_seconds=pick((60.0, 300.0)),
+        acts=pick((4, 12, 30)),
+    )
+
+
+def draw_weather(source: random.Random) -> Weather:
+    """Draw how bad things are during one life of the process."""
+
+    def chance() -> float:
+        return source.choice(MOSTLY_NEVER)
+
+    return Weather(
+        refused=chance(),
+        busy=chance(),
+        fault=chance(),
+        lost=chance() * 2,
+        dropped=chance(),
+        late=chance(),
+        latest=source.choice(LATE_SECONDS),
+        ghost=chance() / 2,
+        short=chance() * 2,
+        slow=source.choice((0.0, 0.05, 2.0)),
+    )
