@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import shutil
-import sys
 import threading
 from pathlib import Path
 
@@ -16,6 +13,7 @@ from watchdog.observers.inotify_c import InotifyFD
 
 from boardsync.local.watch import Hint, Rescan, Surroundings, Watcher
 from local.inbox import Inbox, Make, wait_until
+from local.overflow import overflow_the_queue
 from places import in_namespace, unprivileged
 
 
@@ -156,26 +154,6 @@ def test_a_receiver_that_fails_stops_nothing_and_is_owed_a_rescan(root: Path, in
         inbox.wait_for_closed(b"a.png")
     finally:
         watcher.stop()
-
-
-def overflow_the_queue(directory: Path) -> None:
-    """Change more than the kernel's queue holds, while nobody can read it.
-
-    A call through PyDLL keeps the interpreter's lock, and with a long switch interval no other
-    thread gets it between two calls.
-    """
-    libc = ctypes.PyDLL(None)
-    path = os.fsencode(directory / "burst.png")
-    with open("/proc/sys/fs/inotify/max_queued_events") as stream:
-        rounds = int(stream.read()) // 3 + 100
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(60)
-    try:
-        for _ in range(rounds):
-            libc.close(libc.creat(path, 0o600))
-            libc.unlink(path)
-    finally:
-        sys.setswitchinterval(interval)
 
 
 def test_an_overflow_of_the_kernels_queue_is_counted_and_asks_for_a_rescan(

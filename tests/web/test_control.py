@@ -17,6 +17,8 @@ import pytest
 from boardsync import __version__
 from boardsync.engine.service import Service, carrying
 from boardsync.errors import NeedsPerson, NoRoom
+from boardsync.telemetry import names
+from boardsync.telemetry.counters import counters
 from boardsync.web.control import GRACE_SECONDS, make_app, serving
 from engine.world import World, picture, world
 
@@ -231,10 +233,19 @@ class TestAnswers:
     ) -> None:
         assert (await asking.post("/again", json=body)).status_code == 422
 
+    async def test_its_numbers_are_told_as_prometheus_reads_them(
+        self, asking: httpx.AsyncClient
+    ) -> None:
+        counters.add(names.WATCH_LOSSES, mirror="m", reason="overflow")
+        answer = await asking.get("/metrics")
+        assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+        assert 'boardsync_watch_losses_total{mirror="m",reason="overflow"} ' in answer.text
+
     async def test_its_description_is_complete(self, asking: httpx.AsyncClient) -> None:
         told = (await asking.get("/openapi.json")).json()
         assert set(told["paths"]) == {
             "/version", "/status", "/why", "/history", "/once", "/again",
+            "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
         }  # fmt: skip
 

@@ -68,6 +68,7 @@ def _print_details(one: dict[str, Any]) -> None:
         click.echo(f"\n{name}: hold {hold['hold']} waits since {when(hold['since_ms'])}:")
         click.echo(f"  {hold_words(hold)}")
         click.echo(f"  {answer_words(hold['hold'])}")
+    _print_watcher(name, one.get("watcher"))
     if one["trouble"]:
         since = when(one["trouble_since_ms"])
         click.echo(f"\n{name} waits since {since}: {printable(one['trouble'])}")
@@ -81,6 +82,21 @@ def _print_details(one: dict[str, Any]) -> None:
     if one["trashed"]:
         lying, known = counted(one["trashed"], "picture"), size(one["trash_bytes"])
         click.echo(f"\n{name}: {lying} in the trash, {known}; `boardsync trash list` tells which")
+
+
+def _print_watcher(name: str, watcher: dict[str, Any] | None) -> None:
+    """Say what is not as it should be with how the folder is watched."""
+    if watcher is None:
+        return
+    if watcher["remark"]:
+        click.echo(f"\n{name}: the folder is polled: {printable(watcher['remark'])}")
+    if watcher["losses"]:
+        last, times = watcher["last_loss"], counted(watcher["losses"], "time")
+        click.echo(
+            f"\n{name}: changes may have gone by unseen {times} since the daemon's start, last"
+            f" {when(last['at_ms'])}: {printable(last['reason'])}."
+            "\n  Each time the whole folder was looked at again."
+        )
 
 
 @click.command()

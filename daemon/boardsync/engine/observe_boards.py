@@ -16,6 +16,8 @@ from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
 from boardsync.state import absence, links, observations, places
 from boardsync.state.records import BoardRecord
+from boardsync.telemetry import names
+from boardsync.telemetry.counters import counters
 
 log = structlog.get_logger(__name__)
 
@@ -192,6 +194,8 @@ async def _record_listing(
     newest: the newest link from before the listing was asked for. What was linked since may be
     missing from it without being gone.
     """
+    if not listing.complete:
+        counters.add(names.LISTINGS_DISTRUSTED, mirror=mirror.name)
     if listing.entries is None:
         return False
     with mirror.state.read() as connection:
@@ -240,6 +244,7 @@ async def confirm_absences(mirror: Mirror, board: BoardRecord) -> bool:
         missing = sorted(set(asked).difference(one.item_id for one in here))
         await mirror.state.write(partial(_write_asked, board.id, here, missing, moment))
         if here:
+            counters.add(names.LISTINGS_DISTRUSTED, mirror=mirror.name)
             log.warning(
                 "a listing left out items that are there", board=board.name, items=len(here)
             )

@@ -79,6 +79,7 @@ class Look:
 class Pass:
     """What a pass found and planned. troubles: why parts of it could not be done.
 
+    walk_seconds, listing_seconds: how long looking at the folder, and at the boards, took.
     next_look_ms: when something that is in doubt now can be decided, None without a doubt.
     """
 
@@ -88,6 +89,7 @@ class Pass:
     made: list[tuple[int, Action]] = field(default_factory=list)
     run: int | None = None
     troubles: list[BoardsyncError] = field(default_factory=list)
+    walk_seconds: float = 0.0
     listing_seconds: float = 0.0
     next_look_ms: int | None = None
 
@@ -125,6 +127,7 @@ class Reconciler:
             return done
 
     async def _observe_files(self, look: Look, done: Pass) -> None:
+        started = self._mirror.clock.monotonic()
         try:
             if look.folder:
                 done.files = await observe_folder(self._mirror)
@@ -137,6 +140,7 @@ class Reconciler:
         else:
             if done.files is not None:
                 self._troubles.pop(FOLDER, None)
+        done.walk_seconds = self._mirror.clock.monotonic() - started
 
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
         """Hash what has settled; while there is more of it, send what is hashed on its way."""

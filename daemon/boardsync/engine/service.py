@@ -13,6 +13,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 
 from boardsync.config.model import Settings
+from boardsync.engine.announce import announce
 from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.schedule import follow_clock, make_scheduler
 from boardsync.engine.sweep import sweep
@@ -145,6 +146,7 @@ class Service:
             if self.assembly.settings.schedule.reconcile_at_start:
                 worker.hint_everything("start")
         self._background.append(asyncio.create_task(follow_clock(scheduler, self.assembly)))
+        self._background.append(asyncio.create_task(announce(self.assembly)))
         scheduler.start()
 
     async def _wind_down(self, scheduler: AsyncIOScheduler) -> None:

@@ -6,11 +6,13 @@ import asyncio
 
 import structlog
 
-from boardsync.engine.clock import Clock
+from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.worker import Worker
 from boardsync.errors import BoardsyncError
 from boardsync.local.root import read_ignore_file
 from boardsync.local.watch import Hint, Rescan, Watcher
+from boardsync.telemetry import names
+from boardsync.telemetry.counters import counters
 
 log = structlog.get_logger(__name__)
 
@@ -26,6 +28,8 @@ class Watching:
         self._loop = asyncio.get_running_loop()
         self._watcher: Watcher | None = None
         self._ignore_file = b""
+        self._losses = 0
+        self._last_loss: dict[str, object] | None = None
 
     async def run(self) -> None:
         """Watch until cancelled; look after the watcher every few seconds."""
@@ -44,11 +48,16 @@ class Watching:
                 self._watcher.stop()
 
     def stats(self) -> dict[str, object]:
-        """Return the watcher's counters, for status."""
+        """Return how the folder is watched, and the watcher's counters, for status.
+
+        losses: so often changes may have gone by unseen, each time with a look at everything.
+        """
         watcher = self._watcher
+        losses = {"losses": self._losses, "last_loss": self._last_loss}
         if watcher is None:
-            return {"watching": "stopped"}
-        return {"watching": watcher.watching, "remark": watcher.remark, **watcher.stats()}
+            return {"watching": "stopped", "remark": None, **losses}
+        told = {"watching": watcher.watching, "remark": watcher.remark}
+        return {**told, **losses, **watcher.stats()}
 
     def _start_or_check(self) -> None:
         """A watcher is for one set of rules: a changed ignore file asks for another."""
@@ -79,6 +88,20 @@ class Watching:
 
     def _take(self, hint: Hint | Rescan) -> None:
         if isinstance(hint, Rescan):
+            self._count(hint)
             self._worker.hint_everything(hint.reason)
         else:
             self._worker.hint_path(hint.path, closed=hint.closed)
+
+    def _count(self, rescan: Rescan) -> None:
+        """Let be seen that changes may have gone by: nobody would notice otherwise."""
+        if rescan.loss is None:
+            return
+        mirror = self._worker.mirror.name
+        counters.add(names.WATCH_LOSSES, mirror=mirror, reason=rescan.loss.value)
+        self._losses += 1
+        self._last_loss = {"at_ms": now_ms(self._clock), "reason": rescan.reason}
+        log.warning(
+            "changes may have gone by unseen; the whole folder is looked at",
+            mirror=mirror, reason=rescan.reason,
+        )  # fmt: skip

@@ -25,6 +25,8 @@ RETRY_SECONDS = 5.0
 """Between two looks at a folder that is away, or a board that is gone."""
 LISTING_SHARE = 100.0
 """A listing that took n seconds is not asked for again within this many times n."""
+WALK_SHARE = 20.0
+"""While there is a trouble, a walk of the folder is not made again within so many times as long."""
 MOST_ROUNDS = 5
 """So often what was carried out is looked at again within one `once`."""
 MOST_PATHS = 5000
@@ -144,26 +146,34 @@ class Worker:
             self._next_ready = clock.monotonic() + max(0.05, wait)
         self._next_doubt = None
         if done.next_look_ms is not None:
-            self._next_doubt = clock.monotonic() + max(0.05, self._seconds_until(done))
+            self._next_doubt = clock.monotonic() + self._seconds_until(done)
         if done.troubles:
-            self._retry_later()
+            self._retry_later(done)
         elif look.boards or look.folder:
             self._next_retry = None
             self._next_listing = clock.monotonic() + self._listing_interval(done.listing_seconds)
 
     def _seconds_until(self, done: Pass) -> float:
-        """Return how long until what a pass left in doubt can be decided."""
-        return ((done.next_look_ms or 0) * 1_000_000 - self.mirror.clock.now_ns()) / 1e9
+        """Return how long until what a pass left in doubt can be decided.
+
+        With a trouble not before the next try: nobody may be there who could be asked.
+        """
+        seconds = ((done.next_look_ms or 0) * 1_000_000 - self.mirror.clock.now_ns()) / 1e9
+        return max(0.05, seconds, self._seconds_to_retry(done) if done.troubles else 0.0)
 
     def _listing_interval(self, seconds: float) -> float:
         schedule = self._schedule
         floor = max(schedule.listing_poll_min, self.mirror.server.capabilities.poll_floor)
         return max(floor, min(schedule.listing_poll_max, seconds * LISTING_SHARE))
 
-    def _retry_later(self) -> None:
+    def _retry_later(self, done: Pass | None = None) -> None:
+        self._next_retry = self.mirror.clock.monotonic() + self._seconds_to_retry(done)
+
+    def _seconds_to_retry(self, done: Pass | None) -> float:
+        """Return how long a trouble is left alone; never so short that trying is all we do."""
         gate = self.mirror.gate.wait_seconds()
-        wait = max(gate + 0.05, RETRY_SECONDS if gate == 0 else 0.0)
-        self._next_retry = self.mirror.clock.monotonic() + wait
+        taken = 0.0 if done is None else done.walk_seconds
+        return max(gate + 0.05, RETRY_SECONDS if gate == 0 else 0.0, taken * WALK_SHARE)
 
     def _seconds_to_timer(self) -> float | None:
         own = (self._next_ready, self._next_retry, self._next_doubt)
@@ -188,7 +198,7 @@ class Worker:
             await clock.sleep(max(0.05, wait))
             await self.pass_now(Look(cause="settled"))
         while self.last is not None and self.last.next_look_ms is not None:
-            wait = max(0.05, self._seconds_until(self.last))
+            wait = self._seconds_until(self.last)
             if clock.monotonic() + wait > until:
                 break
             await clock.sleep(wait)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 from boardsync.local.ignore import IGNORE_FILE, Rules
 
@@ -24,11 +25,27 @@ class Hint:
     closed: bool
 
 
+class Loss(StrEnum):
+    """Why hints were, or may have been, lost: what such losses are counted under."""
+
+    OVERFLOW = "overflow"
+    """The kernel's queue was full."""
+    LIMIT = "limit"
+    """New directories were beyond the kernel's limit on watches."""
+    THREAD = "thread"
+    """A watching thread died."""
+    FOLDER = "folder"
+    """The folder, or a filesystem in it, went away or was replaced."""
+    HAND_OVER = "hand-over"
+    """The receiver failed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rescan:
-    """Look at everything, for a reason in words: hints may have been lost."""
+    """Look at everything, for a reason in words. loss: None where nothing can have been lost."""
 
     reason: str
+    loss: Loss | None = None
 
 
 class Outbox:
@@ -43,7 +60,7 @@ class Outbox:
         self._rules = rules
         self._lock = threading.Lock()
         self._counts = {"hints": 0, "rescans": 0, "failures": 0}
-        self._owed: str | None = None
+        self._owed: Rescan | None = None
 
     def hint(self, path: bytes, *, is_dir: bool, closed: bool = False) -> None:
         """Pass a path on, unless the rules leave it alone."""
@@ -52,32 +69,33 @@ class Outbox:
         elif self._rules.verdict(path, is_dir) is None:
             self._hand_over(Hint(path, closed), "hints")
 
-    def rescan(self, reason: str) -> None:
+    def rescan(self, reason: str, loss: Loss | None = None) -> None:
         """Ask for a look at everything."""
-        if not self._hand_over(Rescan(reason), "rescans"):
-            self._owe(reason)
+        asked = Rescan(reason, loss)
+        if not self._hand_over(asked, "rescans"):
+            self._owe(asked)
 
     def pay(self) -> None:
         """Ask again for what a failed hand-over left owing."""
         with self._lock:
             owed, self._owed = self._owed, None
         if owed is not None:
-            self.rescan(owed)
+            self.rescan(owed.reason, owed.loss)
 
     def counts(self) -> dict[str, int]:
         """Return how many hints and rescans were handed over, and how many failed."""
         with self._lock:
             return dict(self._counts)
 
-    def _owe(self, reason: str) -> None:
+    def _owe(self, rescan: Rescan) -> None:
         with self._lock:
-            self._owed = reason
+            self._owed = rescan
 
     def _hand_over(self, message: Hint | Rescan, counter: str) -> bool:
         try:
             self._receive(message)
         except Exception as error:  # Whatever it is: without this thread all hints would end.
-            self._owe(f"a hint could not be handed over: {error!r}")
+            self._owe(Rescan(f"a hint could not be handed over: {error!r}", Loss.HAND_OVER))
             counter = "failures"
         with self._lock:
             self._counts[counter] += 1

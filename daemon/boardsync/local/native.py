@@ -36,7 +36,7 @@ from watchdog.observers.inotify_c import (
     WatchDescriptor,
 )
 
-from boardsync.local.hints import Outbox
+from boardsync.local.hints import Loss, Outbox, Rescan
 from boardsync.local.ignore import Rules
 
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -117,16 +117,17 @@ class NativeWatch:
                 if thread.is_alive():
                     thread.join(_STOP_SECONDS)
 
-    def trouble(self) -> str | None:
-        """Return in words why hints are missing or cannot come, None when all is well."""
+    def trouble(self) -> Rescan | None:
+        """Return why hints are missing or cannot come, None when all is well."""
         if self._inotify.limit is not None:
-            return f"new directories are beyond the limit {self._inotify.limit}"
+            words = f"new directories are beyond the limit {self._inotify.limit}"
+            return Rescan(words, Loss.LIMIT)
         if self._inotify.unmounted:
-            return "a filesystem in the folder was unmounted"
+            return Rescan("a filesystem in the folder was unmounted", Loss.FOLDER)
         emitters = self._observer.emitters
         threads = [self._inotify, self._observer, *emitters]
         if not emitters or not all(thread.is_alive() for thread in threads):
-            return "a watching thread died"
+            return Rescan("a watching thread died", Loss.THREAD)
         return None
 
     def counts(self) -> dict[str, int]:
@@ -200,7 +201,8 @@ class _Inotify(InotifyFD):
         super().handle_event(event)
         if event.is_queue_overflow:
             self.overflows += 1
-            self._outbox.rescan("the kernel's queue of changes overflowed, and some were lost")
+            words = "the kernel's queue of changes overflowed, and some were lost"
+            self._outbox.rescan(words, Loss.OVERFLOW)
         elif event.mask & InotifyConstants.IN_UNMOUNT:
             self.unmounted = True
 

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Container, Iterator
 from typing import Literal, NamedTuple
 
-from boardsync.local.hints import Outbox
+from boardsync.local.hints import Loss, Outbox, Rescan
 from boardsync.local.ignore import IGNORE_FILE, Rules
 from boardsync.local.report import ScanReport
 from boardsync.local.scan import list_directory
@@ -64,9 +64,10 @@ class Poller:
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
 
-    def trouble(self) -> str | None:
-        """Return in words why no hints can come, None when all is well."""
-        return None if self._thread.is_alive() else "the polling thread died"
+    def trouble(self) -> Rescan | None:
+        """Return why no hints can come, None when all is well."""
+        alive = self._thread.is_alive()
+        return None if alive else Rescan("the polling thread died", Loss.THREAD)
 
     def counts(self) -> dict[str, int]:
         """Return how many looks there were after the first."""

@@ -16,14 +16,14 @@ import structlog
 
 from boardsync.errors import FolderAway
 from boardsync.files.disk import PathArg
-from boardsync.local.hints import Hint, Outbox, Rescan
+from boardsync.local.hints import Hint, Loss, Outbox, Rescan
 from boardsync.local.ignore import Rules
 from boardsync.local.mounts import is_remote, mount_kind
 from boardsync.local.native import LimitReached, NativeWatch, read_limits
 from boardsync.local.poll import Poller
 from boardsync.local.root import RootIdentity, in_words, open_root
 
-__all__ = ["Hint", "Mode", "Rescan", "Surroundings", "Watcher", "mount_kind"]
+__all__ = ["Hint", "Loss", "Mode", "Rescan", "Surroundings", "Watcher", "mount_kind"]
 
 log = structlog.get_logger(__name__)
 
@@ -140,7 +140,7 @@ class Watcher:
                 self._close()
                 self._open(identity)
                 self._counts["restarts"] += 1
-                self._outbox.rescan(f"watching began anew: {trouble}")
+                self._outbox.rescan(f"watching began anew: {trouble.reason}", trouble.loss)
 
     def stats(self) -> dict[str, int]:
         """Return counters since the watcher was made."""
@@ -152,30 +152,30 @@ class Watcher:
         counts = source.counts() if source is not None else {}
         return {name: past + counts.get(name, 0) for name, past in self._past.items()}
 
-    def _trouble(self, identity: RootIdentity) -> str | None:
-        """Return in words why watching must begin anew, None when it need not."""
+    def _trouble(self, identity: RootIdentity) -> Rescan | None:
+        """Return why watching must begin anew, None when it need not."""
         if self._source is None:
-            return "the folder is there again"
+            return Rescan("the folder is there again", Loss.FOLDER)
         if identity != self._identity:
-            return "another folder is in the place of the watched one"
+            return Rescan("another folder is in the place of the watched one", Loss.FOLDER)
         trouble = self._source.trouble()
         if trouble is not None:
             self._deaths += 1
             self._healthy = 0
             return trouble
         if self._limits is not None and self._limits != self._surroundings.limits():
-            return "the limits of inotify were changed"
+            return Rescan("the limits of inotify were changed")
         self._healthy += 1
         if self._healthy < _HEALTHY:
             return None
         gave_up = self._deaths >= _DEATHS
         self._deaths = self._healthy = 0
-        return "inotify is tried again" if gave_up else None
+        return Rescan("inotify is tried again") if gave_up else None
 
     def _lose(self, why: str) -> None:
         if self._source is not None:
             self._close()
-            self._outbox.rescan(why)
+            self._outbox.rescan(why, Loss.FOLDER)
 
     def _open(self, identity: RootIdentity) -> None:
         """Watch the folder that is there now, by inotify if nothing speaks against it."""

@@ -14,7 +14,7 @@ from typing import Annotated, Any, TypeVar
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, PlainValidator
 
 from boardsync import __version__
@@ -27,6 +27,8 @@ from boardsync.engine.undo import undo
 from boardsync.engine.why import why as explain
 from boardsync.errors import BoardsyncError, NeedsPerson, SettingsError, TryAgain
 from boardsync.plan.links import Consent
+from boardsync.telemetry import exposition
+from boardsync.telemetry.counters import counters
 
 T = TypeVar("T")
 
@@ -97,6 +99,10 @@ def make_app(service: Service) -> FastAPI:
             carrier = assembly.carriers.get(mirror["server"])
             mirror["under_way"] = len(carrier.under_way) if carrier else 0
         return told | {"daemon": {"pid": os.getpid(), "version": __version__}}
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(exposition.exposed(counters.samples()), media_type=exposition.MEDIA_TYPE)
 
     @app.get("/why")
     def why(subject: str) -> list[dict[str, Any]]:
