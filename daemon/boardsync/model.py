@@ -71,6 +71,8 @@ class ActionKind(StrEnum):
     """Content that was replaced came back: its old item comes out of the trash."""
     TRASH_ITEM = "trash-item"
     TRASH_FILE = "trash-file"
+    TRASH_DOUBLE = "trash-double"
+    """The same picture was sent twice: the younger item goes, its files have the older one."""
 
 
 class TransferState(StrEnum):

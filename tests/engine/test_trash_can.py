@@ -13,7 +13,8 @@ from boardsync.engine.report import history
 from boardsync.engine.told import Told
 from boardsync.engine.trash_can import list_trash, purge, purge_expired, restore, restore_run
 from boardsync.errors import OutcomeUnknown, SettingsError
-from boardsync.servers.memory.server import NAMED, MemoryServer
+from boardsync.model import Capabilities
+from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
 from boardsync.state import trash
 from engine.world import World, picture, world
 
@@ -378,6 +379,23 @@ class TestPurging:
         (second,) = await purge(here.assembly, [entry])
 
         assert (first.later, second.done, listed(here)) == (True, True, [])
+
+
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, NAMED])
+async def test_what_went_to_the_trash_with_a_lost_answer_is_recorded_and_comes_back(
+    tmp_path: Path, capabilities: Capabilities
+) -> None:
+    async with world(tmp_path, MemoryServer("server", capabilities), policies=TRASH) as here:
+        for seed in range(5):
+            here.write(f"{seed}.png", seed=seed)
+        await here.look()
+        here.server.faults.lost_changes = 1
+
+        entry = await delete_file(here)
+
+        assert len(here.items()) == 4
+        (told,) = await restore(here.assembly, [entry])
+        assert (told.done, len(here.items())) == (True, 5)
 
 
 class TestExpiry:

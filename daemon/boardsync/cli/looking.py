@@ -79,9 +79,19 @@ def _print_details(one: dict[str, Any]) -> None:
     for refusal in one["refusals"]:
         path, reason = printable(refusal["path"]), printable(refusal["reason"])
         click.echo(f"\n{name}: {path} cannot be sent: {reason}")
+    _print_doubles(name, one["doubles"])
     if one["trashed"]:
         lying, known = counted(one["trashed"], "picture"), size(one["trash_bytes"])
         click.echo(f"\n{name}: {lying} in the trash, {known}; `boardsync trash list` tells which")
+
+
+def _print_doubles(name: str, doubles: list[dict[str, Any]]) -> None:
+    """Say which pictures are on a board more than once, the first few by name."""
+    if doubles:
+        click.echo(f"\n{name}: {counted(len(doubles), 'item')} too many on the board:")
+    for one in doubles[: report.EXAMPLES]:
+        picture = f"{printable(one['item'])}, as {printable(one['path'])}"
+        click.echo(f"  {picture}: {printable(one['reason'])}")
 
 
 def _print_watcher(name: str, watcher: dict[str, Any] | None) -> None:

@@ -17,11 +17,11 @@ import structlog
 from boardsync.engine.attempt import postpone
 from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.doubles import DoubleRemover
 from boardsync.engine.gate import Gate
 from boardsync.engine.move import Mover
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
-from boardsync.engine.remove import Remover
 from boardsync.errors import BoardsyncError
 from boardsync.model import ActionKind, TransferState
 from boardsync.state import transfers
@@ -82,7 +82,7 @@ class Carrier:
         self._pushers = {number: Pusher(mirror) for number, mirror in self._mirrors.items()}
         self._pullers = {number: Puller(mirror) for number, mirror in self._mirrors.items()}
         self._movers = {number: Mover(mirror) for number, mirror in self._mirrors.items()}
-        self._removers = {number: Remover(mirror) for number, mirror in self._mirrors.items()}
+        self._removers = {number: DoubleRemover(mirror) for number, mirror in self._mirrors.items()}
         self._under_way: dict[int, TransferRecord] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._due: dict[Kinds, Due] = {kinds: Due() for kinds in GROUPS}
@@ -243,6 +243,7 @@ class Carrier:
                 ActionKind.RESTORE_ITEM: remover.restore_item,
                 ActionKind.TRASH_ITEM: remover.trash_item,
                 ActionKind.TRASH_FILE: remover.trash_file,
+                ActionKind.TRASH_DOUBLE: remover.trash_double,
             }[transfer.kind]
             self._start([transfer], work(transfer))
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.doubles import decide_doubles
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.guards import WINDOW_MS, why_held
 from boardsync.plan.links import (
@@ -85,6 +86,7 @@ def decide_links(mirror: Mirror, boards: Boards, *, everything: bool) -> LinkPla
         if everything:
             plan.judged = bool(holds.open_holds(connection, [mirror.number]))
             plan.actions += _replaced(mirror, connection, boards)
+            plan.actions += decide_doubles(mirror, connection, boards)
     return plan
 
 
@@ -137,14 +139,17 @@ class _Gatherer:
         return pair(vanished, appeared)
 
     def twins(self, chunk: list[ApartLink]) -> dict[tuple[int, str], tuple[str, str]]:
-        """Find unlinked items with our mark of the same picture, where an item is gone."""
+        """Find other items with our mark of the same picture, where an item is gone."""
         missing: dict[int, set[str]] = {}
         for one in chunk:
             if one.now_version is None:
                 missing.setdefault(one.board, set()).add(one.digest)
         found: dict[tuple[int, str], tuple[str, str]] = {}
         for board, digests in missing.items():
-            known = apart.twins(self._connection, self._mirror.key, board, sorted(digests))
+            known = apart.twins(
+                self._connection, self._mirror.key, board, sorted(digests),
+                one_item=self._mirror.policy().one_item,
+            )  # fmt: skip
             found |= {(board, digest): twin for digest, twin in known.items()}
         return found
 

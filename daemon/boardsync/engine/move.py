@@ -22,6 +22,7 @@ from boardsync.errors import (
     FolderAway,
     ItemChanged,
     Missing,
+    OutcomeUnknown,
     Refused,
 )
 from boardsync.files.durable import make_directories, move_without_replacing
@@ -63,7 +64,10 @@ class Mover:
             await self._overtaken(transfer, str(error))
         except BoardsyncError as error:
             await blame(self._mirror, transfer.board, error)
-            await postpone(self._mirror, transfer, error, transfer.state)
+            # What may have happened is taken up where it stands, not begun anew.
+            lost = isinstance(error, OutcomeUnknown)
+            state = TransferState.SENDING if lost else transfer.state
+            await postpone(self._mirror, transfer, error, state)
 
     async def _move_item(self, transfer: TransferRecord) -> None:
         """The transfer's board is where the item goes; its link knows where it is now."""

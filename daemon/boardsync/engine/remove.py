@@ -22,6 +22,7 @@ from boardsync.errors import (
     FileChanging,
     ItemChanged,
     Missing,
+    OutcomeUnknown,
     Refused,
 )
 from boardsync.model import Item, LinkState, TransferState
@@ -60,7 +61,10 @@ class Remover:
             await self._refused(transfer, str(error))
         except BoardsyncError as error:
             await blame(self._mirror, transfer.board, error)
-            await postpone(self._mirror, transfer, error, transfer.state)
+            # What may have happened is taken up where it stands, not begun anew.
+            lost = isinstance(error, OutcomeUnknown)
+            state = TransferState.SENDING if lost else transfer.state
+            await postpone(self._mirror, transfer, error, state)
 
     async def _trash_item(self, transfer: TransferRecord) -> None:
         board, link = self._board(transfer), self._link(transfer)

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.double_words import tell_doubles
 from boardsync.errors import SettingsError
 from boardsync.state import holds, links, observations, places, runs, summary, transfers, trash
 from boardsync.state.database import State
@@ -55,6 +56,7 @@ def _never_run(settings: MirrorSettings) -> dict[str, Any]:
         "errors": [],
         "refusals": [],
         "holds": [],
+        "doubles": [],
         "trash_bytes": 0,
     }
     return told | asdict(Tally())
@@ -85,6 +87,11 @@ def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str
         {"hold": one.id, "side": one.side, "count": one.count, "since_ms": one.since_ms}
         for one in holds.open_holds(connection, [number])
     ]
+    told["doubles"] = [
+        {"path": show(one.path), "item": show(one.item_id), "board": one.board_name,
+         "reason": one.reason}
+        for one in tell_doubles(connection, settings, number)
+    ]  # fmt: skip
     told["trash_bytes"] = trash.count(connection, number)[1]
     told["condition"] = _condition(tally, trouble)
     return told

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.double_words import tell_doubles
 from boardsync.engine.report import link_values, show
 from boardsync.engine.subject import path_below
 from boardsync.errors import BoardsyncError
@@ -150,6 +151,8 @@ def _why_item(
         verdict = f"{moving[0].state.value}: {moving[0].error or moving[0].reason}"
     elif item is not None:
         verdict = _verdict_of_policy(mirror, item, mark)
+    if mark is not None and mark.mirror == mirror.id:
+        verdict = _double(connection, mirror, board, subject) or verdict
     return [
         {
             "mirror": mirror.name,
@@ -162,6 +165,16 @@ def _why_item(
             "verdict": verdict,
         }
     ]
+
+
+def _double(
+    connection: Connection, mirror: MirrorSettings, board: BoardRecord, item_id: str
+) -> str | None:
+    """Say what an item is a double of, if it is one."""
+    for one in tell_doubles(connection, mirror, board.mirror):
+        if (one.board, one.item_id) == (board.id, item_id):
+            return f"a double: {show(one.path)} is on the board as an older item; {one.reason}"
+    return None
 
 
 def _verdict_of_policy(mirror: MirrorSettings, item: Item, mark: Mark | None) -> str:

@@ -96,7 +96,7 @@ class LinkCase:
     of a changed item that carries our mark, the digest of the file that it was made from: nobody
     else changed it. renamed_to: where its file lies now, when it was found again under another
     path. home: our number of the board on which that path belongs. item_board: where the item is
-    now. twin: an unlinked item on the board with our mark of the same picture, id and version.
+    now. twin: another item on the board with our mark of the same picture, id and version.
     shared: another agreed link of the item has its file. pulled: the file came from the board.
     foreign: the item's mark names another mirror. settled: nothing vanished in this mirror for a
     while, so that what is gone is all that is.

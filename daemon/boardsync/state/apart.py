@@ -56,11 +56,11 @@ _FILES_GONE = text(
 )
 _TWINS = text(
     """
-    SELECT i.token, i.item_id, i.version FROM item i
-    WHERE i.board = :board AND i.token IN :tokens
-      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
-                      AND l.state = 'agreed')
-    ORDER BY i.created_ms, i.item_id
+    SELECT i.token, i.item_id, i.version,
+      (SELECT l.digest FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
+       AND l.state = 'agreed' LIMIT 1) AS linked
+    FROM item i WHERE i.board = :board AND i.token IN :tokens
+    ORDER BY i.created_ms, length(i.item_id), i.item_id
     """
 ).bindparams(bindparam("tokens", expanding=True))
 _UNLINKED = text(
@@ -83,7 +83,8 @@ _SUPERSEDED = text(
                       AND o.state = 'agreed')
       AND EXISTS (SELECT 1 FROM link n JOIN item m ON m.board = n.board AND m.item_id = n.item_id
                   AND m.version = n.version
-                  WHERE n.mirror = l.mirror AND n.path = l.path AND n.state = 'agreed')
+                  WHERE n.mirror = l.mirror AND n.path = l.path AND n.state = 'agreed'
+                  AND n.digest <> l.digest)
     ORDER BY l.id LIMIT :limit
     """
 )
@@ -149,12 +150,18 @@ def apart(
 
 
 def twins(
-    connection: Connection, mirror_key: str, board: int, digests: Iterable[str]
+    connection: Connection, mirror_key: str, board: int, digests: Iterable[str], *, one_item: bool
 ) -> dict[str, tuple[str, str]]:
-    """Return, by digest, unlinked items that carry our mark of a picture: id and version."""
+    """Return, by digest, the oldest items that carry our mark of a picture: id and version.
+
+    one_item: also those that another file of the same picture is linked to.
+    """
     tokens = {token_for(mirror_key, digest): digest for digest in digests}
     found: dict[str, tuple[str, str]] = {}
     for row in connection.execute(_TWINS, {"board": board, "tokens": list(tokens)}):
+        same = row.linked is not None and row.linked.hex() == tokens[row.token]
+        if row.linked is not None and not (one_item and same):
+            continue
         found.setdefault(tokens[row.token], (decode_name(row.item_id), row.version))
     return found
 

@@ -164,6 +164,23 @@ def change(connection: Connection, number: int, now_ms: int, **values: object) -
     )  # fmt: skip
 
 
+def follow_item(
+    connection: Connection, old: LinkRecord, item_id: str, version: str, now_ms: int
+) -> None:
+    """Let a link's file have another item of its board, which is the same picture."""
+    earlier = select(link.c.id).where(
+        link.c.path == old.path, link.c.digest == old.digest, link.c.board == old.board,
+        link.c.item_id == item_id, link.c.id != old.id,
+        link.c.mirror == select(link.c.mirror).where(link.c.id == old.id).scalar_subquery(),
+    )  # fmt: skip
+    same = connection.execute(earlier).scalar()
+    if same is None:
+        change(connection, old.id, now_ms, item_id=item_id, version=version)
+    else:
+        change(connection, old.id, now_ms, state=LinkState.SUPERSEDED.value)
+        change(connection, same, now_ms, state=LinkState.AGREED.value, version=version)
+
+
 def changes(connection: Connection, mirror: int) -> int:
     """Return how often links of a mirror changed: a plan that saw fewer may be overtaken."""
     return int(connection.execute(_CHANGED, {"mirror": mirror}).scalar() or 0)

@@ -33,6 +33,7 @@ STEPS = (
     ActionKind.RESTORE_ITEM,
     ActionKind.TRASH_ITEM,
     ActionKind.TRASH_FILE,
+    ActionKind.TRASH_DOUBLE,
 )
 """What is carried out without sending a picture's bytes."""
 TRAVELLING = (*UPLOADS, *DOWNLOADS, *STEPS)

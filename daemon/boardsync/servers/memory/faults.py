@@ -16,7 +16,8 @@ class Faults:
     errors: raised one by one by the next calls, whichever they are (say, a ServerBusy with
     retry_after). lost_answers: an upload is stored, but the answer is UNKNOWN. lost_uploads:
     UNKNOWN and not stored. ghosts: UNKNOWN, listed, and not whole until `finish`. lost_boards:
-    made, but the answer is lost. lost_changes: a move, removal, return, purge or renaming
+    made, but the answer is lost. late_uploads: UNKNOWN, and stored at the next `commit_late`, as
+    behind a proxy. lost_changes: a move, removal, return, purge or renaming
     happened, but the answer is lost. dropped_changes: the answer is lost, and it did not
     happen. hidden: items that listings leave out, saying that they are incomplete. refuses:
     gives the reason why an upload is refused, or None.
@@ -26,6 +27,7 @@ class Faults:
     errors: list[BoardsyncError] = field(default_factory=list)
     lost_answers: int = 0
     lost_uploads: int = 0
+    late_uploads: int = 0
     ghosts: int = 0
     lost_boards: int = 0
     lost_changes: int = 0

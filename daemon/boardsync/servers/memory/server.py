@@ -66,6 +66,13 @@ class MemoryServer(MemoryChanges):
     ) -> None:
         super().__init__(name, capabilities, clock_ms)
         self.calls: Counter[str] = Counter()
+        self._late: list[tuple[BoardId, Upload]] = []
+
+    def commit_late(self) -> None:
+        """Store the uploads that were to be stored late."""
+        late, self._late = self._late, []
+        for board_id, upload in late:
+            self._store(board_id, upload, whole=True)
 
     async def probe(self) -> ServerInfo:
         self._enter("probe")
@@ -201,6 +208,9 @@ class MemoryServer(MemoryChanges):
             return UploadResult(Outcome.REFUSED, error=ServerRefused(f"{upload.name}: {reason}"))
         lost = OutcomeUnknown(f"{upload.name}: the answer was lost")
         if self.faults.spend("lost_uploads"):
+            return UploadResult(Outcome.UNKNOWN, error=lost)
+        if self.faults.spend("late_uploads"):
+            self._late.append((board_id, upload))
             return UploadResult(Outcome.UNKNOWN, error=lost)
         ghost = self.faults.spend("ghosts")
         try:
