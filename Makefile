@@ -50,7 +50,7 @@ check: $(READY)
 	$(BIN)/python -m boardsync.cli.reference --check docs/cli.md
 
 test: $(READY)
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-real: $(READY)
 	$(BIN)/pytest -m real

@@ -13,7 +13,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -177,12 +177,13 @@ def put(folder: Path, name: str | bytes, content: bytes) -> None:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Return the visible files below a folder by name."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not any(part.startswith(".") for part in path.parts[-2:])
-    }
+    """Return the visible files below a folder by name; what vanishes meanwhile is not there."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part.startswith(".") for part in path.parts[-2:]):
+            with suppress(FileNotFoundError):
+                found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
 
 
 def everything(folder: Path) -> dict[str, tuple[int, bytes | None]]:

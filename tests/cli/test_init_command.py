@@ -8,6 +8,7 @@ import pty
 import select
 import stat
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,16 +92,19 @@ class TestSettings:
         assert call("-c", config, "check").exit_code == 0
 
     def test_it_asks_for_what_was_not_given_and_offers_sensible_answers(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setenv("HOME", str(tmp_path))
-        monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
-        answers = f"~/my pictures\n{tmp_path}/boards\n\n\n"
-        result = call("init", input=answers)
-        assert result.exit_code == 0, result.output
-        config = tmp_path / "config" / "boardsync" / "config.yaml"
-        [mirror] = load(config).settings.mirrors
-        assert (mirror.name, mirror.folder) == ("my pictures", tmp_path / "my pictures")
+        # A home as short as homes are: a socket's address has 107 bytes.
+        with tempfile.TemporaryDirectory() as short:
+            home = Path(short)
+            monkeypatch.setenv("HOME", short)
+            monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
+            answers = f"~/my pictures\n{home}/boards\n\n\n"
+            result = call("init", input=answers)
+            assert result.exit_code == 0, result.output
+            config = home / "config" / "boardsync" / "config.yaml"
+            [mirror] = load(config).settings.mirrors
+        assert (mirror.name, mirror.folder) == ("my pictures", home / "my pictures")
         assert mirror.direction is Direction.BOTH
         assert result.stdout.startswith("directory ")
         assert "Folder to mirror: " in result.stderr

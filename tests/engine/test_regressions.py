@@ -373,3 +373,22 @@ async def test_a_plan_that_is_overtaken_by_its_own_uploads_sends_nothing_twice(
     assert (await here.look()).uploaded == 0
     assert len(here.items()) == 1
     assert await here.quiet()
+
+
+class HastyClock(SkippingClock):
+    """Whenever anybody asks, much time has passed."""
+
+    def monotonic(self) -> float:
+        self.skip(30.0)
+        return super().monotonic()
+
+
+async def test_a_plan_names_each_picture_once_however_long_hashing_takes(tmp_path: Path) -> None:
+    async with world(tmp_path, clock=HastyClock()) as here:
+        here.write("a.png")
+        here.write("b.png", seed=2)
+
+        planned = await plan_mirrors(here.assembly, [])
+
+        told = [(action["action"], action["path"]) for action in planned["actions"]]
+        assert told == [("make-board", None), ("upload", "a.png"), ("upload", "b.png")]

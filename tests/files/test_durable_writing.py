@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import stat
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +18,7 @@ from boardsync.files.durable import (
     TEMP_PREFIX,
     create_temp,
     fsync_directory,
+    is_abandoned,
     make_directories,
     move_without_replacing,
     remove_if_there,
@@ -284,6 +287,59 @@ def test_a_temporary_file_can_be_written_and_read_back(tmp_path: Path) -> None:
     assert stream.closed
     assert Path(os.fsdecode(path)).read_bytes() == b"content"
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o600
+
+
+def test_a_temporary_file_is_abandoned_when_its_stream_is_closed(tmp_path: Path) -> None:
+    stream, path = create_temp(tmp_path)
+    with stream:
+        assert is_abandoned(path) is False
+    assert is_abandoned(path) is True
+
+
+def test_a_temporary_file_is_abandoned_when_its_process_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys; from boardsync.files.durable import create_temp;"
+        "stream, path = create_temp(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path)], stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        process.stdout.readline()
+        [path] = tmp_path.iterdir()
+        assert is_abandoned(path) is False
+        process.kill()
+        process.wait()
+        assert is_abandoned(path) is True
+
+
+def test_of_what_is_no_file_nobody_knows_whether_it_is_abandoned(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert is_abandoned(tmp_path / "link") is None
+    assert is_abandoned(tmp_path / "nothing") is None
+
+
+def test_temporary_files_that_a_sweeper_takes_away_at_once_are_made_again(tmp_path: Path) -> None:
+    done = threading.Event()
+
+    def sweep() -> None:
+        while not done.is_set():
+            for path in tmp_path.iterdir():
+                if is_abandoned(path):
+                    remove_if_there(path)
+
+    sweeper = threading.Thread(target=sweep)
+    sweeper.start()
+    try:
+        for _ in range(2000):
+            stream, path = create_temp(tmp_path)
+            with stream:
+                os.rename(path, tmp_path / "kept")
+                os.unlink(tmp_path / "kept")
+    finally:
+        done.set()
+        sweeper.join()
 
 
 def test_removing_tells_whether_there_was_something(tmp_path: Path) -> None:

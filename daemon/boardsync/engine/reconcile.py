@@ -143,7 +143,10 @@ class Reconciler:
         done.walk_seconds = self._mirror.clock.monotonic() - started
 
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
-        """Hash what has settled; while there is more of it, send what is hashed on its way."""
+        """Hash what has settled; while there is more of it, send what is hashed on its way.
+
+        A plan that is only shown is made at the end, once.
+        """
         after, seconds = b"", observe_files.FIRST_BUDGET_SECONDS
         while True:
             with about(run=done.run):
@@ -153,7 +156,8 @@ class Reconciler:
             if not hashed.more:
                 return
             after = hashed.after
-            await self._decide(look, done, everything=False)
+            if not self._dry:  # what is not recorded would be planned once more at the end
+                await self._decide(look, done, everything=False)
             done.hashed.paths.clear()
 
     def _tell_once(self, seen: FilesSeen) -> None:

@@ -7,6 +7,7 @@ the callers know what the path means to a person.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
 from typing import BinaryIO
@@ -41,10 +42,46 @@ def temp_path(directory: PathArg) -> bytes:
 
 
 def create_temp(directory: PathArg, mode: int = 0o666) -> tuple[BinaryIO, bytes]:
-    """Create and open a temporary file in `directory`. `mode` is subject to the umask."""
-    path = temp_path(directory)
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-    return os.fdopen(fd, "w+b"), path
+    """Create and open a temporary file in `directory`. `mode` is subject to the umask.
+
+    While the stream is open, `is_abandoned` knows that the file is somebody's, so let it be open
+    until the file has its name. A kill closes it.
+    """
+    while True:
+        path = temp_path(directory)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        # Before the lock, a sweeper may have taken the file for one that was left behind.
+        if _lock(fd) is not False and os.fstat(fd).st_nlink:
+            return os.fdopen(fd, "w+b"), path
+        os.close(fd)
+
+
+def is_abandoned(path: PathArg) -> bool | None:
+    """Tell whether nobody writes a temporary file any more; None where that cannot be told.
+
+    Locks die with their process. A network filesystem may keep them to one machine: there a file
+    of another machine seems abandoned, and when it is removed its writer is told so at the
+    rename, with nothing lost.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        return _lock(fd)
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool | None:
+    """Lock an open file; False when another has it, None where there are no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 def sync_and_close(stream: BinaryIO, disk: Disk = SYSTEM) -> None:
@@ -77,8 +114,8 @@ def write_atomically(path: PathArg, content: bytes, mode: int = 0o666) -> None:
         # Closing fails like writing on a full disk, hence inside the same `try`.
         with stream:
             stream.write(content)
-            sync_and_close(stream)
-        os.replace(temporary, os.fsencode(path))
+            SYSTEM.sync_stream(stream)
+            os.replace(temporary, os.fsencode(path))
     except BaseException:
         remove_if_there(temporary)
         raise

@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.errors import (
-    Bug,
-    ServerRefused,
-)
+from boardsync.errors import Bug, ServerRefused
+from boardsync.files.durable import create_temp
 from boardsync.model import Board, Outcome
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.directory.names import MARKS_FOLDER
@@ -234,14 +232,31 @@ async def test_daemons_that_fight_for_a_name_lose_no_picture(root: Path, board: 
     assert len(left) == len(uploads)
 
 
-async def test_fresh_leftovers_are_left_to_whoever_writes_them(
+async def test_what_somebody_writes_is_theirs_and_what_nobody_writes_goes_at_once(
     server: DirectoryServer, root: Path, board: Board
 ) -> None:
     marks = root / "board" / MARKS_FOLDER
     marks.mkdir()
-    (marks / ".boardsync-tmp-0123456789abcdef").write_bytes(b"half")
+    stream, path = create_temp(marks)
+    (marks / ".boardsync-tmp-0123456789abcdef").write_bytes(b"of a killed upload")
+    with stream:
+        await send(server, upload_of(picture()))
+        later = time.time_ns() + 2 * DAY
+        assert sweep(str(root / "board"), later) == 0
+        assert list(marks.glob(".boardsync-tmp-*")) == [Path(os.fsdecode(path))]
+    assert sweep(str(root / "board"), time.time_ns()) == 1
+
+
+async def test_without_locks_fresh_leftovers_are_left_to_whoever_writes_them(
+    server: DirectoryServer, root: Path, board: Board
+) -> None:
+    marks = root / "board" / MARKS_FOLDER
+    marks.mkdir()
+    # What cannot be opened cannot be locked.
+    (marks / ".boardsync-tmp-0123456789abcdef").symlink_to("nowhere")
     await send(server, upload_of(picture()))
-    assert (marks / ".boardsync-tmp-0123456789abcdef").exists()
+    assert sweep(str(root / "board"), time.time_ns()) == 0
+    assert sweep(str(root / "board"), time.time_ns() + 2 * DAY) == 1
 
 
 async def test_daemons_with_the_same_picture_make_one_item_that_keeps_its_mark(

@@ -23,7 +23,7 @@ from boardsync.servers.directory.names import require_item_name
 from boardsync.servers.directory.origins import Incoming, Origin
 from boardsync.servers.directory.removing import Remover
 from boardsync.servers.directory.renames import exchange, take_name
-from boardsync.servers.directory.store import Store, checked_digest, write_temporary
+from boardsync.servers.directory.store import Store, checked_digest, written
 from boardsync.servers.directory.trash import Entry, Trash
 from boardsync.servers.directory.tree import Place, places
 
@@ -82,7 +82,8 @@ class Replacing:
         waiting = os.path.join(folder, place.name)
         if record is not None:
             write_mark(folder, record)
-        move_without_replacing(write_temporary(marks_folder(folder), meant.upload), waiting)
+        with written(marks_folder(folder), meant.upload) as temporary:
+            move_without_replacing(temporary, waiting)
         stat = os.lstat(waiting)
         mark = write_mark(
             place.folder, self.store.record(place.name, meant.upload, meant.digest, stat)

@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from boardsync.errors import FileChanging, ItemChanged, ServerRefused
+from boardsync.files.disk import SYSTEM
 from boardsync.files.durable import (
     create_temp,
     move_without_replacing,
     remove_if_there,
-    sync_and_close,
 )
 from boardsync.files.snapshot import stat_of
 from boardsync.formats.whole import check
@@ -99,8 +100,7 @@ class Store:
 
         make_room: called when everything is durable but the name.
         """
-        temporary = write_temporary(make_marks_folder(folder), upload)
-        try:
+        with written(make_marks_folder(folder), upload) as temporary:
             stat = os.lstat(temporary)
             mark = write_mark(folder, self.record(name, upload, digest, stat))
             target = os.path.join(folder, name)
@@ -115,8 +115,6 @@ class Store:
             except ItemChanged:
                 remove_if_there(mark)
                 raise
-        finally:
-            remove_if_there(temporary)
         return stat
 
     def record(self, name: str, upload: Upload, digest: str, stat: os.stat_result) -> MarkRecord:
@@ -132,8 +130,13 @@ def checked_digest(upload: Upload) -> str:
     return hashlib.sha256(upload.content).hexdigest()
 
 
-def write_temporary(folder: str, upload: Upload) -> bytes:
-    """Write the bytes, durable and dated, under a name that nobody lists."""
+@contextmanager
+def written(folder: str, upload: Upload) -> Iterator[bytes]:
+    """Write the bytes, durable and dated, under a name that nobody lists.
+
+    Gives the path for a block that moves the file to its place; what is left there goes with the
+    block's end.
+    """
     stream, path = create_temp(folder)
     try:
         # Closing fails like writing on a full disk, hence inside the same `try`.
@@ -143,8 +146,7 @@ def write_temporary(folder: str, upload: Upload) -> bytes:
             if upload.created_ms is not None:
                 moment = upload.created_ms * 1_000_000
                 os.utime(stream.fileno(), ns=(moment, moment))
-            sync_and_close(stream)
-    except BaseException:
+            SYSTEM.sync_stream(stream)
+            yield path
+    finally:
         remove_if_there(path)
-        raise
-    return path

@@ -1,7 +1,8 @@
 """Taking away what killed uploads left behind in a marks folder.
 
-Only what is old, and of a mark only what speaks of an item that is certainly not there: the
-upload it belongs to may be another daemon's, and a mark is what tells our items from others'.
+Only temporary files that nobody writes any more, and what is old; of a mark only one that speaks
+of an item that is certainly not there: the upload it belongs to may be another daemon's, and a
+mark is what tells our items from others'.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from boardsync.files.durable import TEMP_PREFIX, remove_if_there
+from boardsync.files.durable import TEMP_PREFIX, is_abandoned, remove_if_there
 from boardsync.servers.directory.marks import (
     EXTENSION,
     marks_folder,
@@ -24,7 +25,7 @@ _TEMPORARY = os.fsdecode(TEMP_PREFIX)
 
 
 def sweep(folder: str, now_ns: int) -> int:
-    """Remove stale leftovers beside the items of `folder`; return how many. Raises OSError."""
+    """Remove leftovers beside the items of `folder`; return how many. Raises OSError."""
     removed = 0
     for path in list(_stale(folder, now_ns)):
         removed += remove_if_there(path)
@@ -39,12 +40,22 @@ def _stale(folder: str, now_ns: int) -> Iterator[str]:
         return
     for name in leftovers:
         path = os.path.join(marks_folder(folder), name)
-        ours = name.startswith(_TEMPORARY) or is_second_name(path)
+        if name.startswith(_TEMPORARY):
+            if _is_leftover(path, now_ns):
+                yield path
+            continue
+        ours = is_second_name(path)
         suspect = ours or (name.endswith(EXTENSION) and name_key_of(name) not in present)
         if not suspect or not _is_old(path, now_ns):
             continue
         if ours or _is_orphan(folder, path):
             yield path
+
+
+def _is_leftover(path: str, now_ns: int) -> bool:
+    """Tell whether a temporary file is nobody's: by its lock, or else by its age."""
+    abandoned = is_abandoned(path)
+    return _is_old(path, now_ns) if abandoned is None else abandoned
 
 
 def _is_old(path: str, now_ns: int) -> bool:
