@@ -180,9 +180,8 @@ async def test_uploads_begin_before_a_large_folder_is_hashed_to_its_end(
 ) -> None:
     from boardsync.engine import observe_files
 
-    monkeypatch.setattr(observe_files, "FIRST_BUDGET_SECONDS", 0.0)
-    monkeypatch.setattr(observe_files, "BUDGET_SECONDS", 0.0)
-    monkeypatch.setattr(observe_files, "HASH_CHUNK", 5)
+    monkeypatch.setattr(observe_files, "FIRST", observe_files.Pace(0.0, 1, 1))
+    monkeypatch.setattr(observe_files, "LATER", observe_files.Pace(0.0, 5, 1 << 20))
     async with world(tmp_path) as here:
         for seed in range(23):
             here.write(f"p{seed:02}.png", seed=seed)

@@ -30,14 +30,22 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 WRITE_CHUNK = 2000
-HASH_CHUNK = 1000
-HASH_BYTES = 64 << 20
-"""Files are hashed so many, or so many bytes of them, to a commit."""
-BUDGET_SECONDS = 1.0
-FIRST_BUDGET_SECONDS = 0.02
-"""How long to hash before what is hashed may go: the first upload should not wait for long."""
 EAGER_BYTES = 64 << 20
 """Just-closed files up to this size are checked for wholeness at once, instead of settling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How much is hashed before what is hashed may go, and how much of it to a commit."""
+
+    seconds: float
+    files: int
+    bytes: int
+
+
+FIRST = Pace(seconds=0.02, files=50, bytes=8 << 20)
+"""The first upload should not wait for long."""
+LATER = Pace(seconds=1.0, files=1000, bytes=64 << 20)
 
 
 @dataclass(slots=True)
@@ -193,17 +201,17 @@ async def hash_settled(
     mirror: Mirror,
     closed: Collection[bytes] = (),
     after: bytes = b"",
-    seconds: float = BUDGET_SECONDS,
+    pace: Pace = LATER,
 ) -> Hashed:
-    """Hash what is new or changed and has settled, for some seconds, in order of the paths.
+    """Hash what is new or changed and has settled, at some pace, in order of the paths.
 
     closed: paths whose writer just closed them; those go at once when their bytes prove whole.
     after: where the last call stopped. The caller goes on while `more` says so: what is hashed
     can be on its way before the rest of a million is.
     """
     done = Hashed(after=after)
-    until = mirror.clock.monotonic() + seconds
-    while batch := _cut(_next_batch(mirror, done.after)):
+    until = mirror.clock.monotonic() + pace.seconds
+    while batch := _next_batch(mirror, done.after, pace):
         done.after = batch[-1].path
         batch = await _in_our_time(mirror, batch)
         ready, early = _split_ready(mirror, batch, closed, done)
@@ -223,19 +231,16 @@ async def hash_settled(
     return done
 
 
-def _cut(batch: list[FileRecord]) -> list[FileRecord]:
-    """Return the first files of a batch, at least one, up to what a stop can wait for."""
+def _next_batch(mirror: Mirror, after: bytes, pace: Pace) -> list[FileRecord]:
+    """Return the next files to hash: at least one, and no more than a stop can wait for."""
+    with mirror.state.read() as connection:
+        batch = observations.unhashed_files(connection, mirror.number, after, pace.files)
     total = 0
     for number, one in enumerate(batch):
         total += one.size
-        if total > HASH_BYTES:
+        if total > pace.bytes:
             return batch[: max(1, number)]
     return batch
-
-
-def _next_batch(mirror: Mirror, after: bytes) -> list[FileRecord]:
-    with mirror.state.read() as connection:
-        return observations.unhashed_files(connection, mirror.number, after, HASH_CHUNK)
 
 
 async def _in_our_time(mirror: Mirror, batch: list[FileRecord]) -> list[FileRecord]:

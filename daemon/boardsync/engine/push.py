@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,6 +44,10 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 16 << 20
 """From how much on a batch is sent although it could hold more: it is all in memory."""
+
+
+_DECODING = threading.BoundedSemaphore(os.cpu_count() or 1)
+"""More pictures at once than there are processors would only hold each other up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -358,7 +364,8 @@ def prepare_snapshot(content: bytes, *, needs: Needs, limits: Limits) -> Prepare
     verdict = check(content)
     if not verdict.whole:
         raise PictureRefused(verdict.reason)
-    return prepare(content, needs, limits)
+    with _DECODING:
+        return prepare(content, needs, limits)
 
 
 def replaced_item(board: BoardRecord, transfer: TransferRecord) -> Item | None:

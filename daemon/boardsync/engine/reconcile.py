@@ -147,11 +147,11 @@ class Reconciler:
 
         A plan that is only shown is made at the end, once.
         """
-        after, seconds = b"", observe_files.FIRST_BUDGET_SECONDS
+        after, pace = b"", observe_files.FIRST
         while True:
             with about(run=done.run):
-                hashed = await hash_settled(self._mirror, look.closed, after, seconds)
-            seconds = observe_files.BUDGET_SECONDS
+                hashed = await hash_settled(self._mirror, look.closed, after, pace)
+            pace = observe_files.LATER
             done.hashed.absorb(hashed)
             if not hashed.more:
                 return
