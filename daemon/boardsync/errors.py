@@ -16,7 +16,8 @@
     │   └── ServerRefused        the server will never take this (403, 413, 415, 422)
     ├── Missing                  the subject is not there
     │   ├── BoardMissing
-    │   └── ItemMissing
+    │   ├── ItemMissing
+    │   └── ServerForgot         boards, and items that were on them: nothing is a deletion
     ├── NeedsPerson              waits for somebody
     │   ├── SettingsError        exit code 78
     │   ├── NotAuthorised        401, or an account without the right
@@ -99,6 +100,10 @@ class BoardMissing(Missing):
 
 class ItemMissing(Missing):
     """The server does not know this item."""
+
+
+class ServerForgot(Missing):
+    """The server knows neither boards nor items that it knew: it is not what it was."""
 
 
 class ItemChanged(BoardsyncError):

@@ -230,3 +230,18 @@ class TestAgain:
         assert result.exit_code == 1
         harmless(result.stderr)
         assert place.json("again", "nowhere.png", code=1) == {}
+
+    def test_a_whole_mirror_is_started_anew_by_its_name(self, place: Place) -> None:
+        put(place.folder, b"a.png", picture(1))
+        place.json("once")
+        (place.boards / "Board" / "a.png").unlink()
+        place.json("once")
+
+        told = place.json("again", "--all", "m")
+
+        assert told == {"m": ["links with one side only are forgotten: 1"]}
+        assert place.json("once")["mirrors"][0]["uploaded"] == 1
+        assert "nothing keeps any picture of 'm' back" in place("again", "--all", "m").stderr
+        assert place("again", "--all", "nobody").exit_code == 78
+        assert place("again", "--all", "m", "a.png").exit_code == 2
+        assert place("again").exit_code == 2

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
+from boardsync.engine.assembly import Assembly
 from boardsync.engine.context import Mirror
+from boardsync.engine.once import chosen_workers
 from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
 from boardsync.model import LinkState
@@ -20,6 +22,42 @@ async def again(mirror: Mirror, subject: str, here: str | None = None) -> list[s
     """
     path = path_below(mirror.root, subject, here)
     return await mirror.state.write(lambda c: _again(c, mirror, path, subject))
+
+
+async def again_everywhere(
+    assembly: Assembly, subject: str, here: str | None = None
+) -> dict[str, list[str]]:
+    """Start a file or an item anew in every mirror that knows it; return what changed, by name."""
+    done = {one.name: await again(one, subject, here) for one in assembly.mirrors}
+    return {name: words for name, words in done.items() if words}
+
+
+async def again_all(assembly: Assembly, name: str) -> dict[str, list[str]]:
+    """Start everything of a mirror anew that was refused or has one side only.
+
+    A board that is gone is looked for or made again then, and its pictures are sent again. Nothing
+    is sent here. Returns in words what changed, by the mirror's name; raises SettingsError for a
+    stranger.
+    """
+    mirror = chosen_workers(assembly, [name])[0].mirror
+    words = await mirror.state.write(lambda c: _again_all(c, mirror.number))
+    return {mirror.name: words} if words else {}
+
+
+def _again_all(c: Connection, number: int) -> list[str]:
+    done = []
+    for board in places.boards(c, number):
+        if board.missing_since_ms is not None:
+            pictures = links.forget_board(c, number, board.id)
+            places.retire_board(c, board.id)
+            done.append(f"board {board.name!r} is looked for, or made, again: {pictures} pictures")
+    observations.forgive_all(c, number)
+    places.forget_listings(c, number)
+    told = {
+        "links with one side only are forgotten": links.forget_one_sided(c, number),
+        "refused transfers are tried again": transfers.forget_all_refusals(c, number),
+    }
+    return done + [f"{words}: {count}" for words, count in told.items() if count]
 
 
 def _again(c: Connection, mirror: Mirror, path: bytes | None, item_id: str) -> list[str]:

@@ -15,6 +15,7 @@ from boardsync.engine import decide, observe_files
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.follow_folders import follow_folders
+from boardsync.engine.forgotten import find_forgotten
 from boardsync.engine.observe_boards import (
     board_name,
     confirm_absences,
@@ -48,6 +49,7 @@ log = structlog.get_logger(__name__)
 FOLDER = "folder"
 SERVER = "server"
 UNREADABLE = "unreadable"
+FORGOTTEN = "forgotten"
 WHOLE = "whole pass"
 """Whose trouble it is, besides the boards': a pass clears only what it looked at."""
 
@@ -192,28 +194,53 @@ class Reconciler:
             self._troubles[FOLDER] = error
             return False
         self._keep_troubles_of(wanted)
+        if mirror.gate.wait_seconds() == 0 and await self._server_forgot():
+            return changed
         for subfolder in sorted(wanted):
             if mirror.gate.wait_seconds() > 0:
                 self._server_away()
                 return changed
             if look.boards or look.folder or subfolder not in self._boards:
                 changed |= await self._try_board(subfolder, done, needed=wanted[subfolder])
+                gone = isinstance(self._troubles.get(board_key(subfolder)), BoardMissing)
+                if gone and await self._server_forgot():
+                    return changed
         if self._troubles.pop(SERVER, None) is not None:
             # What waits for longer than the server was away may go now.
             await mirror.state.write(lambda c: transfers.hurry(c, [mirror.number]))
         return changed
 
+    async def _server_forgot(self) -> bool:
+        """Tell whether the server is not what it was: then no board of it is looked at."""
+        try:
+            trouble = await find_forgotten(self._mirror)
+        except BoardsyncError as error:
+            self._mirror.gate.failed(error)
+            self._server_away()
+            return True
+        if trouble is None:
+            self._troubles.pop(FORGOTTEN, None)
+            return False
+        self._forget_boards()
+        self._keep_troubles_of(())
+        self._troubles[FORGOTTEN] = trouble
+        return True
+
     def _server_away(self) -> None:
-        """Forget what was seen: what is there when the server is back has to be seen anew."""
-        for subfolder in list(self._boards):
-            self._forget_board(subfolder)
-        self._undecided = True
+        """Wait for the server. What is there when it is back has to be seen anew."""
+        self._forget_boards()
         trouble = self._mirror.gate.trouble or "server is not available"
         self._troubles[SERVER] = ServerUnreachable(trouble)
 
+    def _forget_boards(self) -> None:
+        for subfolder in list(self._boards):
+            self._forget_board(subfolder)
+        self._undecided = True
+
     def _keep_troubles_of(self, subfolders: Collection[bytes]) -> None:
         """Forget the troubles of boards that are not wanted any more."""
-        kept = {FOLDER, SERVER, UNREADABLE, WHOLE, *(board_key(one) for one in subfolders)}
+        kept = {FOLDER, SERVER, UNREADABLE, WHOLE, FORGOTTEN}
+        kept |= {board_key(one) for one in subfolders}
         self._troubles = {key: error for key, error in self._troubles.items() if key in kept}
 
     async def _try_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:

@@ -134,6 +134,15 @@ def newest(connection: Connection) -> int:
     return int(connection.execute(select(func.max(link.c.id))).scalar() or 0)
 
 
+def newest_items(connection: Connection, board: int, limit: int) -> list[str]:
+    """Return items of a board that agreed links name, the newest links first."""
+    query = select(link.c.item_id).where(
+        link.c.board == board, link.c.state == LinkState.AGREED.value
+    )
+    found = connection.execute(query.order_by(link.c.id.desc()).limit(limit)).scalars()
+    return list(dict.fromkeys(found))
+
+
 def items_linked_since(connection: Connection, board: int, number: int) -> set[str]:
     """Return the items of a board whose links are newer than a link's number."""
     query = select(link.c.item_id).where(link.c.board == board, link.c.id > number)
@@ -238,6 +247,25 @@ def is_linked(connection: Connection, board: int, item_id: str) -> bool:
         link.c.board == board, link.c.item_id == item_id, link.c.state == LinkState.AGREED.value
     )
     return connection.execute(query.limit(1)).first() is not None
+
+
+def forget_one_sided(connection: Connection, mirror: int) -> int:
+    """Forget the links of which one side is gone or was taken back. Returns how many."""
+    parted = [LinkState.ITEM_GONE.value, LinkState.FILE_GONE.value, LinkState.UNDONE.value]
+    gone = (link.c.state == LinkState.AGREED.value) & link.c.item_gone_ms.is_not(None)
+    query = link.delete().where(link.c.mirror == mirror, link.c.state.in_(parted) | gone)
+    connection.execute(_COUNT_CHANGE, {"mirror": mirror})
+    return connection.execute(query).rowcount
+
+
+def forget_board(connection: Connection, mirror: int, board: int) -> int:
+    """Forget all links to a board that is gone. Returns how many agreed."""
+    mine = (link.c.mirror == mirror) & (link.c.board == board)
+    agreed = select(func.count()).where(mine, link.c.state == LinkState.AGREED.value)
+    count = int(connection.execute(agreed).scalar() or 0)
+    connection.execute(_COUNT_CHANGE, {"mirror": mirror})
+    connection.execute(link.delete().where(mine))
+    return count
 
 
 def forget(connection: Connection, number: int) -> None:

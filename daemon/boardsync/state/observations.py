@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     or_,
     select,
     text,
@@ -383,6 +384,12 @@ def _implied(mirror: str, digest: str) -> dict[str, Any]:
         "version": 1,
         "name": None,
     }
+
+
+def newest_created_ms(connection: Connection, board: int) -> int | None:
+    """Return when, by the server's clock, the newest known item of a board was made."""
+    query = select(func.max(item.c.created_ms)).where(item.c.board == board)
+    return connection.execute(query).scalar()
 
 
 def starred_items(connection: Connection, board: int) -> set[str]:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from boardsync.state import observations
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import board, mirror, transfer, writable_words
+from boardsync.state.schema import board, item, mirror, transfer, writable_words
 
 _BOARD = (
     board.c.id,
@@ -115,6 +115,13 @@ def retire_subfolders(connection: Connection, number: int) -> None:
         .where(board.c.mirror == number, board.c.subfolder != b"", board.c.current)
         .values(current=False)
     )
+
+
+def retire_board(connection: Connection, number: int) -> None:
+    """Stop using a board that is gone, and forget what was to travel there and what it held."""
+    connection.execute(update(board).where(board.c.id == number).values(current=False))
+    connection.execute(delete(transfer).where(transfer.c.board == number))
+    connection.execute(delete(item).where(item.c.board == number))
 
 
 def bind_board(

@@ -223,6 +223,13 @@ def forget_refusals(connection: Connection, mirror: int, path: bytes | None, ite
     return connection.execute(query).rowcount
 
 
+def forget_all_refusals(connection: Connection, mirror: int) -> int:
+    """Forget all that was refused, so that it is planned anew. Returns how many."""
+    refused = transfer.c.state == TransferState.REFUSED.value
+    query = delete(transfer).where(transfer.c.mirror == mirror, refused)
+    return connection.execute(query).rowcount
+
+
 def forget_unfinished(connection: Connection, mirror: int) -> None:
     """Forget what is planned and not finished. Only for a copy that a plan is made on."""
     connection.execute(

@@ -15,11 +15,11 @@ from typing import Annotated, Any, TypeVar
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, PlainValidator
+from pydantic import BaseModel, PlainValidator, model_validator
 
 from boardsync import __version__
 from boardsync.engine import consent, report, trash_can
-from boardsync.engine.again import again
+from boardsync.engine.again import again_all, again_everywhere
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
 from boardsync.engine.told import Told
@@ -54,10 +54,20 @@ class OnceRequest(BaseModel):
 
 
 class AgainRequest(BaseModel):
-    """A path or an item, and the folder that a relative path may start from."""
+    """A path or an item, and the folder that a relative path may start from.
 
-    subject: Name
+    everything: instead, all of the mirror of this name.
+    """
+
+    subject: Name | None = None
     here: Name | None = None
+    everything: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> AgainRequest:
+        if (self.subject is None) is (self.everything is None):
+            raise ValueError("expected either a subject or everything")
+        return self
 
 
 class AnswerRequest(BaseModel):
@@ -119,11 +129,10 @@ def make_app(service: Service) -> FastAPI:
 
     @app.post("/again")
     async def start_again(request: AgainRequest) -> dict[str, Any]:
-        done = {
-            mirror.name: words
-            for mirror in assembly.mirrors
-            if (words := await again(mirror, request.subject, request.here))
-        }
+        if request.everything is not None:
+            done = await again_all(assembly, request.everything)
+        else:
+            done = await again_everywhere(assembly, request.subject or "", request.here)
         for name in done:
             assembly.workers[name].hint_everything("again")
         return done
