@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-export FOLDER SERVER BOARD SEED
+export FOLDER SERVER BOARD SEED JOBS
 KILLS ?= 100
 SEEDS ?= 200
 MINUTES ?= 600
@@ -60,7 +60,8 @@ torture: $(READY)
 		--server "$${SERVER:-directory}" $${SEED:+--seed "$$SEED"}
 
 sim: $(READY)
-	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(SEEDS) $${SEED:+--seed "$$SEED" --verbose}
+	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(SEEDS) $${JOBS:+--jobs "$$JOBS"} \
+		$${SEED:+--seed "$$SEED" --verbose}
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -102,3 +102,43 @@ async def test_an_upload_whose_subfolder_went_away_still_comes_to_its_end(tmp_pa
 
         assert result.left == 0
         assert here.contents("two") == [picture(1)]
+
+
+async def test_a_file_that_is_renamed_while_its_item_is_edited_gets_the_new_version(
+    tmp_path: Path,
+) -> None:
+    clock = SkippingClock()
+    async with world(tmp_path, named_server(clock), clock) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        (here.folder / "a.png").rename(here.folder / "b.png")
+        here.server.replace("a.png", picture(2))
+
+        await here.look()
+        await here.look()
+
+        assert {name: content for name, content in here.local().items() if name[0] != "."} == {
+            "b.png": picture(2)
+        }
+        assert here.contents() == [picture(2)]
+        assert await here.quiet()
+
+
+async def test_a_file_that_goes_to_another_board_while_its_item_is_edited_gets_the_new_version(
+    tmp_path: Path,
+) -> None:
+    clock = SkippingClock()
+    async with world(tmp_path, named_server(clock), clock, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        here.write("two/b.png", seed=3)
+        await here.look()
+        (here.folder / "one" / "a.png").rename(here.folder / "two" / "a.png")
+        here.server.replace("a.png", picture(2))
+
+        await here.look()
+        await here.look()
+
+        assert here.local()["two/a.png"] == picture(2)
+        assert here.contents("two") == sorted([picture(2), picture(3)])
+        assert here.contents("one") == []
+        assert await here.quiet()

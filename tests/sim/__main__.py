@@ -3,53 +3,49 @@
 from __future__ import annotations
 
 import argparse
-import random
+import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from itertools import chain
 
 from sim.history import Report, run
-
-SEEDS = Path(__file__).with_name("seeds.txt")
+from sim.many import fresh_seeds, known_seeds, lived_through
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Live through histories; print each that failed and go on; 1 when any did."""
     options = _parser().parse_args(arguments)
     if options.seed is not None:
-        report = run(options.seed)
-        print("\n".join(report.journal) if options.verbose else "")
-        _tell(report)
-        return bool(report.findings)
-    began, failed, count = time.monotonic(), 0, 0
-    for seed in [*known_seeds(), *fresh_seeds(options.seeds, options.start)]:
-        if options.minutes and time.monotonic() - began > options.minutes * 60:
-            break
-        report = run(seed)
+        return _one(options.seed, verbose=options.verbose)
+    began, count, failed = time.monotonic(), 0, []
+    seeds = chain(known_seeds(), fresh_seeds(options.seeds, options.start))
+    for report in lived_through(_in_time(seeds, options.minutes), options.jobs):
         count += 1
         if report.findings:
-            failed += 1
+            failed.append(report.seed)
             _tell(report)
-    seconds = time.monotonic() - began
-    print(f"{count} histories, {failed} failed, {seconds:.0f} s")
+    print(f"{count} histories, {len(failed)} failed, {time.monotonic() - began:.0f} s")
+    if failed:
+        print(f"again: make sim SEED={failed[0]}")
     return bool(failed)
 
 
-def known_seeds() -> list[int]:
-    """Return every seed that ever failed."""
-    lines = SEEDS.read_text().splitlines()
-    return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+def _one(seed: int, *, verbose: bool) -> int:
+    report = run(seed)
+    if verbose:
+        print("\n".join(report.journal))
+    _tell(report)
+    return bool(report.findings)
 
 
-def fresh_seeds(count: int, start: int | None = None) -> Iterator[int]:
-    """Yield seeds that nobody chose, or those from a start on."""
-    if start is not None:
-        yield from range(start, start + count)
-        return
-    source = random.SystemRandom()
-    for _ in range(count):
-        yield source.randrange(1 << 32)
+def _in_time(seeds: Iterator[int], minutes: float | None) -> Iterator[int]:
+    """Yield seeds until the time is over."""
+    began = time.monotonic()
+    for seed in seeds:
+        if minutes is not None and time.monotonic() - began > minutes * 60:
+            return
+        yield seed
 
 
 def _tell(report: Report) -> None:
@@ -64,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=100, help="so many fresh seeds")
     parser.add_argument("--start", type=int, help="count fresh seeds from here on")
     parser.add_argument("--minutes", type=float, help="stop after so long")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="so many processes")
     parser.add_argument("--seed", type=int, help="only this one")
     parser.add_argument("--verbose", action="store_true", help="with --seed: tell everything")
     return parser

@@ -41,7 +41,13 @@ ROUNDS = 40
 ROUND_SECONDS = 90.0
 QUIET_ROUNDS = 2
 MOST_STEPS = 3000
+MOST_LINES = 10_000
+"""What is noted in a history; the longest that come to an end have a tenth of it."""
 Body = Callable[[Assembly], Awaitable[None]]
+
+
+class TooBusy(BaseException):
+    """The process does the same again and again."""
 
 
 @dataclass(slots=True)
@@ -86,13 +92,15 @@ class World:
             self.server.add_board(name)
 
     def note(self, text: str) -> None:
-        """Write down what happened."""
+        """Write down what happened. Raises TooBusy when that is more than a history can hold."""
         self.report.journal.append(f"{self.loop.time():9.3f} {text}")
+        if len(self.report.journal) >= MOST_LINES:
+            raise TooBusy
 
     def find(self, text: str) -> None:
         """Write down what should not have happened."""
         self.report.findings.append(text)
-        self.note(f"FOUND: {text}")
+        self.report.journal.append(f"{self.loop.time():9.3f} FOUND: {text}")
 
     def _hint(self, path: bytes, closed: bool) -> None:
         if self.assembly is not None and self.process.alive:
@@ -303,22 +311,33 @@ def run(seed: int) -> Report:
     """Live through the history of a seed."""
     source = random.Random(seed)
     base = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory()))
-    shutil.copy(_template(), base / "state.db")
+    (base / "state.db").write_bytes(_template())
     loop = SimLoop()
     try:
         asyncio.set_event_loop(loop)
         world = World(seed, loop, source, base)
         loop._delay = world.delay
         loop.set_exception_handler(_complain(world))
-        with structlog.testing.capture_logs() as told:
+        with structlog.testing.capture_logs():
             structlog.configure(processors=[_Noting(world)])
-            loop.run_until_complete(_history(world))
-        assert told is not None
+            _lived_through(world)
         return _reported(world)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
         shutil.rmtree(base)
+
+
+def _lived_through(world: World) -> None:
+    """Live through the history. Whatever ends it early is a finding."""
+    try:
+        world.loop.run_until_complete(_history(world))
+    except TooBusy:
+        world.find(f"{MOST_LINES} things were done, and there is no end to it")
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        world.find(f"the history broke off: {traceback.format_exc(limit=-6)}")
 
 
 async def _history(world: World) -> None:
@@ -361,7 +380,7 @@ class _Noting:
 
 def _complain(world: World) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
     def complain(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        if not isinstance(context.get("exception"), Killed):
+        if not isinstance(context.get("exception"), Killed | TooBusy):
             world.find(f"the loop complains: {context}")
 
     return complain
@@ -373,9 +392,10 @@ def _memory() -> str | None:
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """Make an empty state file once; each history begins with a copy."""
-    path = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory())) / "state.db"
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    open_state(path, inline=True).close()
-    return path
+    with tempfile.TemporaryDirectory(prefix="boardsync-sim-", dir=_memory()) as directory:
+        path = Path(directory) / "state.db"
+        open_state(path, inline=True).close()
+        return path.read_bytes()

@@ -81,7 +81,8 @@ class SteppingWriter:
         work, done = self._waiting.popleft()
         if not self._process.alive:
             if not done.done():
-                done.cancel()
+                done.set_exception(Killed())
+                done.exception()  # whoever waited for it may be gone
             return
         try:
             result = self._inner.write_now(work)

@@ -99,6 +99,7 @@ class Mover:
         target: bytes,
     ) -> None:  # fmt: skip
         moment = now_ms(self._mirror.clock)
+        edited = transfer.version != link.version
 
         def write(c: Connection) -> None:
             known = observations.find_item(c, link.board, link.item_id)
@@ -106,7 +107,7 @@ class Mover:
             observations.describe_items(c, board.id, [(moved, known[1] if known else None)])
             links.change(
                 c, link.id, moment, path=target, board=board.id, item_id=moved.item_id,
-                version=moved.version,
+                version=link.version if edited else moved.version,
             )  # fmt: skip
             for one in {link.board, board.id}:
                 places.forget_listing(c, one)

@@ -191,7 +191,11 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     renaming = policy.names_kept and policy.pushes and not case.pulled and not case.shared
     kind = ActionKind.MOVE_ITEM if away or renaming else ActionKind.FOLLOW
     reason = "its file was moved to another board's folder" if away else "its file was renamed"
-    return _acting(mirror, case, kind, reason, target=case.renamed_to, claims=claims)
+    # An item that was edited meanwhile moves as it is now; its content is the next case.
+    present = case.item_version if case.item is ItemSide.CHANGED else case.version
+    return _acting(
+        mirror, case, kind, reason, target=case.renamed_to, version=present, claims=claims
+    )
 
 
 def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:

@@ -1,0 +1,54 @@
+"""Many histories, in several processes, and which seeds to take."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+from sim.history import Report, run
+
+SEEDS = Path(__file__).with_name("seeds.txt")
+AHEAD = 4
+"""Histories that are handed out for each process: the end of the time is not far away then."""
+
+
+def lived_through(seeds: Iterable[int], jobs: int) -> Iterator[Report]:
+    """Live through histories in several processes. Their reports come without the journals.
+
+    What becomes of a seed does not depend on which process takes it, nor on what came before.
+    """
+    waiting = iter(seeds)
+    # Forked from a process with threads, a child could wait for a lock that nobody holds.
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        under_way = {pool.submit(briefly, seed) for seed in islice(waiting, AHEAD * jobs)}
+        while under_way:
+            done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            under_way |= {pool.submit(briefly, seed) for seed in islice(waiting, len(done))}
+            yield from (one.result() for one in done)
+
+
+def briefly(seed: int) -> Report:
+    """Live through a history and keep only what was found."""
+    report = run(seed)
+    report.journal.clear()
+    return report
+
+
+def known_seeds() -> list[int]:
+    """Return every seed that ever failed."""
+    lines = SEEDS.read_text().splitlines()
+    return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
+
+
+def fresh_seeds(count: int, start: int | None = None) -> Iterator[int]:
+    """Yield seeds that nobody chose, or those from a start on."""
+    if start is not None:
+        yield from range(start, start + count)
+        return
+    source = random.SystemRandom()
+    for _ in range(count):
+        yield source.randrange(1 << 32)

@@ -1,0 +1,61 @@
+"""The whole engine lives through random histories, and its invariants hold after each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sim.history import run
+from sim.many import fresh_seeds, known_seeds, lived_through
+
+# A process that dies between making a piece of work and beginning it leaves it unbegun.
+pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
+
+FAST = 24
+FRESH_MINUTES = float(os.environ.get("SIM_MINUTES", "5"))
+
+
+@pytest.mark.parametrize("seed", known_seeds())
+def test_a_seed_that_once_failed_does_not_fail_again(seed: int) -> None:
+    assert run(seed).findings == []
+
+
+@pytest.mark.parametrize("seed", range(1000, 1000 + FAST))
+def test_after_a_random_history_both_sides_are_in_step(seed: int) -> None:
+    assert run(seed).findings == []
+
+
+def test_the_same_seed_lives_the_same_history_again() -> None:
+    once, again = run(7), run(7)
+
+    assert once.journal == again.journal
+    assert once.digest == again.digest
+
+
+def test_another_process_lives_the_same_history_too() -> None:
+    script = "from sim.history import run; print(run(7).digest)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script], env={**environment, "PYTHONHASHSEED": seed},
+            capture_output=True, text=True, check=True,
+        ).stdout
+        for seed in ("1", "2")
+    }  # fmt: skip
+
+    assert digests == {f"{run(7).digest}\n"}
+
+
+@pytest.mark.real
+def test_fresh_seeds_find_nothing() -> None:
+    until = time.monotonic() + FRESH_MINUTES * 60
+    in_time = (seed for seed in fresh_seeds(1_000_000) if time.monotonic() < until)
+
+    found = [report for report in lived_through(in_time, os.cpu_count() or 1) if report.findings]
+
+    assert [f"make sim SEED={one.seed}: {one.findings}" for one in found] == []
