@@ -426,7 +426,7 @@ async def test_what_it_leaves_as_it_is_is_told_in_words(here: World) -> None:
 
     assert (done.run, done.told) == (None, [])
     assert done.remarks == [
-        "renamed or moved, which is not taken back: 1",
+        "renamed by somebody, or set aside for a conflict, and left so: 1",
         "only linked, since both sides had it; stays linked: 1",
     ]
 

@@ -20,19 +20,19 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from boardsync.errors import StateTooNew
-from boardsync.state import places, upgrade
+from boardsync.state import moves, places, upgrade
 from boardsync.state.schema import metadata
 from boardsync.state.upgrade import Migrations, revision_of, shipped, to_head
 from state.state_kit import logged, opened
 
-NEXT = "0002"
+NEXT = "9999"
 _REVISION = '''
 """A revision for tests."""
 
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9999"
+down_revision = "{head}"
 
 
 def upgrade():
@@ -45,7 +45,9 @@ def upgrade():
 def history_with(directory: Path, then: str = "pass") -> Migrations:
     """Return the shipped history with one more revision behind it."""
     shutil.copytree(shipped().directory, directory, ignore=shutil.ignore_patterns("__pycache__"))
-    (directory / "versions" / "0002_added.py").write_text(_REVISION.format(then=then))
+    (directory / "versions" / "9999_added.py").write_text(
+        _REVISION.format(then=then, head=upgrade.HEAD)
+    )
     return Migrations(directory, NEXT)
 
 
@@ -123,10 +125,28 @@ class TestUpgrade:
             to_head(path, history_with(tmp_path / "history"))
 
         assert (revision_of(path), keys(path)) == (NEXT, ["m upgraded"])
-        kept = path.with_name("state.db.before-0002")
-        assert (revision_of(kept), keys(kept)) == ("0001", ["m"])
+        kept = path.with_name("state.db.before-9999")
+        assert (revision_of(kept), keys(kept)) == (upgrade.HEAD, ["m"])
         [told] = logs
-        assert (told["schema_from"], told["schema_to"], told["copy"]) == ("0001", NEXT, str(kept))
+        assert (told["schema_from"], told["schema_to"], told["copy"]) == (
+            upgrade.HEAD,
+            NEXT,
+            str(kept),
+        )
+
+    def test_a_file_of_the_first_schema_gets_the_journal_of_moves(self, tmp_path: Path) -> None:
+        first = tmp_path / "history"
+        unwanted = shutil.ignore_patterns("__pycache__", "0002_*")
+        shutil.copytree(shipped().directory, first, ignore=unwanted)
+        old = tmp_path / "old.db"
+        to_head(old, Migrations(first, "0001"))
+        assert "moved" not in shape(old)
+
+        with opened(old) as state:
+            mirror = state.write_now(lambda c: places.mirror_id(c, "m"))
+            with state.read() as connection:
+                assert (mirror, moves.of_run(connection, 1)) == (1, [])
+        assert revision_of(old) == upgrade.HEAD
 
     def test_a_current_file_is_left_alone(self, path: Path) -> None:
         content, told = path.read_bytes(), path.stat()
@@ -148,11 +168,11 @@ class TestUpgrade:
         for _ in range(2):
             with pytest.raises(OperationalError, match="nowhere"):
                 to_head(path, broken)
-        assert (revision_of(path), keys(path), shape(path)) == ("0001", ["m"], before)
+        assert (revision_of(path), keys(path), shape(path)) == (upgrade.HEAD, ["m"], before)
 
         to_head(path, history_with(tmp_path / "mended"))
         assert (revision_of(path), keys(path)) == (NEXT, ["m upgraded"])
-        assert keys(path.with_name("state.db.before-0002")) == ["m"]
+        assert keys(path.with_name("state.db.before-9999")) == ["m"]
 
     def test_a_killed_upgrade_leaves_a_file_that_opens(self, path: Path, tmp_path: Path) -> None:
         deadly = history_with(
@@ -161,14 +181,14 @@ class TestUpgrade:
         script = (
             "import sys; from pathlib import Path\n"
             "from boardsync.state.upgrade import Migrations, to_head\n"
-            "to_head(Path(sys.argv[1]), Migrations(Path(sys.argv[2]), '0002'))"
+            "to_head(Path(sys.argv[1]), Migrations(Path(sys.argv[2]), '9999'))"
         )
         command = [sys.executable, "-c", script, path, deadly.directory]
         assert subprocess.run(command, env=os.environ).returncode == -signal.SIGKILL
 
         with opened(path) as state, state.read() as connection:
             assert connection.execute(text("SELECT key FROM mirror")).scalars().all() == ["m"]
-        assert revision_of(path) == "0001"
+        assert revision_of(path) == upgrade.HEAD
         to_head(path, history_with(tmp_path / "mended"))
         assert keys(path) == ["m upgraded"]
 
@@ -177,7 +197,7 @@ class TestUpgrade:
     ) -> None:
         to_head(path, history_with(tmp_path / "history"))
         content = path.read_bytes()
-        with pytest.raises(StateTooNew, match="schema 0002, this program knows 0001"):
+        with pytest.raises(StateTooNew, match=f"schema {NEXT}, this program knows {upgrade.HEAD}"):
             to_head(path)
         assert path.read_bytes() == content
 

@@ -189,6 +189,13 @@ def _print_run(told: dict[str, Any] | None, number: int, as_json: bool) -> None:
         ("picture", "made by", "state", "item"),
         [[link["path"], link["made"], link["state"], link["item_id"]] for link in told["links"]],
     )
+    if told["moves"]:
+        keys = ("what", "before", "after", "item_after", "state")
+        click.echo()
+        print_table(
+            ("moved", "from", "to", "item", "now"),
+            [[one[key] for key in keys] for one in told["moves"]],
+        )
     if told["trash"]:
         rows = [
             [one["path"], one["side"], one["state"], one["id"], one["reason"]]

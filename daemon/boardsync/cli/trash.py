@@ -189,7 +189,8 @@ def undo(context: Context, run: int, as_json: bool) -> None:
     """Put both sides back to before RUN, as far as they still allow; say what stays.
 
     RUN: as `boardsync history` tells it. What the run sent or fetched goes to the trash and is
-    not made again by itself; what it removed comes back. Both sides keep what was changed since.
+    not made again by itself; what it removed comes back, what it moved goes back. Both sides keep
+    what was changed since.
     An undo is a run, too, and can be undone. It may be repeated.
     """
 

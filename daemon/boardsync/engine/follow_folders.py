@@ -10,11 +10,16 @@ import asyncio
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
+from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.errors import BoardsyncError
-from boardsync.state import places, subfolders
+from boardsync.model import Board
+from boardsync.state import moves, places, runs, subfolders
 from boardsync.state.records import BoardRecord
+
+CAUSE = "a folder was renamed"
 
 log = structlog.get_logger(__name__)
 
@@ -53,16 +58,25 @@ async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes) -> bool:
         log.warning("the board of a renamed folder keeps its name", board=name, error=str(error))
         return False
     await mirror.state.write(
-        partial(
-            subfolders.rename,
-            number=board.id,
-            subfolder=subfolder,
-            name=name,
-            server_id=renamed.board_id,
-        )
+        partial(_note_renamed, mirror=mirror, board=board, subfolder=subfolder, renamed=renamed)
     )
     log.info("board renamed with its folder", before=board.name, board=name)
     return True
+
+
+def _note_renamed(
+    c: Connection, *, mirror: Mirror, board: BoardRecord, subfolder: bytes, renamed: Board
+) -> None:
+    """Record a renaming, as a run of its own."""
+    moment = now_ms(mirror.clock)
+    subfolders.rename(c, board.id, subfolder, renamed.name, renamed.board_id)
+    run = runs.begin(c, mirror.number, CAUSE, moment)
+    moves.add(
+        c, moment, mirror=mirror.number, run=run, what=moves.BOARD, link=None,
+        path_before=board.subfolder, path_after=subfolder, board_before=board.id,
+        board_after=board.id, item_before=board.name, item_after=renamed.name,
+    )  # fmt: skip
+    runs.count(c, run, moment, planned=1, moved=1)
 
 
 async def _remember(mirror: Mirror, there: dict[bytes, str], before: dict[bytes, str]) -> None:

@@ -30,7 +30,7 @@ from boardsync.files.snapshot import digest_file, stat_of
 from boardsync.local.trash import holds
 from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.names import conflict_name, numbered_path
-from boardsync.state import absence, links, observations, places, runs, transfers
+from boardsync.state import absence, links, moves, observations, places, runs, transfers
 from boardsync.state.records import BoardRecord, LinkRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -109,6 +109,12 @@ class Mover:
                 c, link.id, moment, path=target, board=board.id, item_id=moved.item_id,
                 version=link.version if edited else moved.version,
             )  # fmt: skip
+            moves.add(
+                c, moment, mirror=transfer.mirror, run=transfer.run, what=moves.ITEM,
+                link=link.id, path_before=link.path, path_after=target,
+                board_before=link.board, board_after=board.id, item_before=link.item_id,
+                item_after=moved.item_id, version=moved.version,
+            )  # fmt: skip
             for one in {link.board, board.id}:
                 places.forget_listing(c, one)
             transfers.finish(c, transfer.id)
@@ -144,6 +150,12 @@ class Mover:
             observations.forget_files(c, transfer.mirror, [link.path])
             observations.put_file(c, transfer.mirror, final, stat, link.digest, now)
             links.change(c, link.id, moment, path=final, board=board.id, version=item.version)
+            moves.add(
+                c, moment, mirror=transfer.mirror, run=transfer.run, what=moves.FILE,
+                link=link.id, path_before=link.path, path_after=final,
+                board_before=link.board, board_after=board.id, item_before=link.item_id,
+                item_after=link.item_id, version=item.version,
+            )  # fmt: skip
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, moved=1)
 

@@ -14,8 +14,19 @@ from sqlalchemy import Connection
 from boardsync.config.model import MirrorSettings, Settings
 from boardsync.engine.double_words import tell_doubles
 from boardsync.errors import SettingsError
-from boardsync.state import holds, links, observations, places, runs, summary, transfers, trash
+from boardsync.state import (
+    holds,
+    links,
+    moves,
+    observations,
+    places,
+    runs,
+    summary,
+    transfers,
+    trash,
+)
 from boardsync.state.database import State
+from boardsync.state.moves import MoveRecord
 from boardsync.state.records import LinkRecord, RunRecord, Tally
 from boardsync.state.trash import TrashRecord
 
@@ -153,6 +164,7 @@ def run_details(state: State, number: int, limit: int = 1000) -> dict[str, Any] 
         if run is None:
             return None
         made = links.of_run(connection, number, limit)
+        changed = moves.of_run(connection, number)
         removed = [
             entry for state in (trash.TRASHED, trash.RESTORED, trash.PURGED)
             for entry in trash.of_run(connection, number, state)
@@ -162,6 +174,7 @@ def run_details(state: State, number: int, limit: int = 1000) -> dict[str, Any] 
         "restored": int(restored),
         "links": [link_values(link) for link in made],
         "trash": [_removal_values(entry) for entry in removed[:limit]],
+        "moves": [_move_values(move) for move in changed[:limit]],
     }
 
 
@@ -175,6 +188,15 @@ def _removal_values(entry: TrashRecord) -> dict[str, Any]:
     return {
         "id": entry.id, "side": entry.side, "state": entry.state, "path": show(entry.path),
         "item_id": show(entry.item_id), "reason": entry.reason,
+    }  # fmt: skip
+
+
+def _move_values(move: MoveRecord) -> dict[str, Any]:
+    """Return what a run moved as it is told."""
+    return {
+        "what": move.what, "state": move.state, "before": show(move.path_before),
+        "after": show(move.path_after), "item_before": show(move.item_before),
+        "item_after": show(move.item_after),
     }  # fmt: skip
 
 

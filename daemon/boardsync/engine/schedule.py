@@ -14,13 +14,14 @@ from typing import Any
 
 import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
+from sqlalchemy import Connection
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.trash_can import purge_expired, purge_seconds
 from boardsync.errors import BoardsyncError
 from boardsync.plan.backoff import CAP_SECONDS
-from boardsync.state import jobs, places, runs, transfers
+from boardsync.state import jobs, moves, places, runs, transfers
 from boardsync.state.copies import check_integrity, copy_database
 from boardsync.state.trouble import opening
 
@@ -144,7 +145,12 @@ async def _rescan(assembly: Assembly) -> bool:
 
 async def _prune(assembly: Assembly) -> bool:
     before = now_ms(assembly.clock) - int(assembly.settings.schedule.history_keep * 1000)
-    await assembly.state.write(lambda c: runs.prune(c, before))
+
+    def write(c: Connection) -> None:
+        runs.prune(c, before)
+        moves.prune(c, before)
+
+    await assembly.state.write(write)
     return True
 
 

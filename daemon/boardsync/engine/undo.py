@@ -1,7 +1,8 @@
 """`boardsync undo`: puts both sides back to before a run, as far as they still allow.
 
 What the run sent or fetched goes to the trash and is not made again; what it put into the trash
-comes back. An undo is itself a run, so it can be undone. It can be repeated after a kill.
+comes back; what it moved goes back to where it was. An undo is itself a run, so it can be undone.
+It can be repeated after a kill.
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from sqlalchemy import Connection
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.move_back import MoveBack
 from boardsync.engine.report import UNDO, puts_back
 from boardsync.engine.told import Told, each, tell
 from boardsync.engine.trash_can import restore_entries
 from boardsync.engine.withdraw import Brought, Withdrawer
 from boardsync.errors import SettingsError
 from boardsync.model import LinkState
-from boardsync.state import links, runs, transfers, trash
+from boardsync.state import links, moves, runs, transfers, trash
+from boardsync.state.moves import MoveRecord
 from boardsync.state.records import LinkRecord, RunRecord
 from boardsync.state.trash import TrashRecord
 
@@ -38,11 +41,12 @@ class Work:
     items: list[Brought] = field(default_factory=list)
     files: list[Brought] = field(default_factory=list)
     entries: list[TrashRecord] = field(default_factory=list)
+    moves: list[MoveRecord] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
     @property
     def nothing(self) -> bool:
-        return not (self.items or self.files or self.entries)
+        return not (self.items or self.files or self.entries or self.moves)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,9 @@ async def undo(assembly: Assembly, number: int) -> Undone:
     told += await each(work.files, lambda one: tell(mirror, one.path, withdrawer.file(one)))
     # Last: what was in the way of an old picture is gone by now.
     told += await restore_entries(mirror, work.entries, own)
+    back = MoveBack(mirror, own)
+    for one in work.moves:  # one by one: each may free the name of the next
+        told += await each([one], lambda move: tell(mirror, move.path_after, back.put_back(move)))
     return Undone(mirror.name, own, told, work.remarks)
 
 
@@ -107,6 +114,7 @@ def _work(mirror: Mirror, run: RunRecord) -> Work:
             chosen.append(_restored(connection, entry))
         _drop_what_is_away(connection, mirror, work)
         work.entries = trash.of_run(connection, run.id)
+        work.moves = moves.of_run(connection, run.id, (moves.UNDOING, moves.DONE))[::-1]
     return work
 
 
@@ -182,7 +190,9 @@ def _remarks(c: Connection, mirror: Mirror, run: RunRecord, work: Work) -> list[
     later = max(0, run.uploaded - len(work.items)) + max(0, run.downloaded - len(work.files))
     waiting = [one for one in transfers.waiting(c, [mirror.number]) if one.run == run.id]
     told = {
-        "renamed or moved, which is not taken back": run.moved,
+        "renamed by somebody, or set aside for a conflict, and left so": (
+            max(0, run.moved - len(moves.of_run(c, run.id)))
+        ),
         "only linked, since both sides had it; stays linked": run.linked,
         "linked anew or forgotten since, and left as it is": later,
         "removed, and deleted from the trash for good since": len(

@@ -112,6 +112,33 @@ def of_digest(connection: Connection, mirror: int, digest: str) -> list[LinkReco
     return _records(connection, query.order_by(link.c.id.desc()))
 
 
+def keep_apart(connection: Connection, new: NewLink, now_ms: int) -> None:
+    """Record that a file is not to be on a board, since an undo of a move."""
+    subject = {
+        "of_mirror": new.mirror, "of_path": new.path, "of_digest": new.digest,
+        "of_board": new.board, "of_item": new.item_id,
+    }  # fmt: skip
+    same = connection.execute(_SAME, subject).scalar()
+    if same is not None:
+        change(connection, same, now_ms, state=LinkState.UNDONE.value)
+        return
+    connection.execute(_COUNT_CHANGE, {"mirror": new.mirror})
+    values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
+    connection.execute(_INSERT, values | {"state": LinkState.UNDONE.value, "since_ms": now_ms})
+
+
+def kept_apart(
+    connection: Connection, mirror: int, digest: str, board: int, item_id: str
+) -> LinkRecord | None:
+    """Return the link that keeps a picture's file apart from a board, since an undo of a move."""
+    query = select(*_COLUMNS).where(
+        link.c.mirror == mirror, link.c.digest == digest, link.c.run.is_(None),
+        link.c.state == LinkState.UNDONE.value, link.c.board == board, link.c.item_id == item_id,
+    )  # fmt: skip
+    found = _records(connection, query.order_by(link.c.id.desc()).limit(1))
+    return found[0] if found else None
+
+
 def of_run(connection: Connection, run: int, limit: int) -> list[LinkRecord]:
     """Return the links that a run made."""
     return _records(

@@ -319,6 +319,27 @@ Index("trash_by_mirror", trash.c.mirror, trash.c.state, trash.c.since_ms)
 Index("trash_by_run", trash.c.run)
 Index("trash_by_link", trash.c.link)
 
+moved = Table(
+    "moved",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("mirror", ForeignKey("mirror.id"), nullable=False),
+    Column("run", Integer),
+    Column("what", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("link", Integer),
+    Column("path_before", BLOB, nullable=False),
+    Column("path_after", BLOB, nullable=False),
+    Column("board_before", ForeignKey("board.id"), nullable=False),
+    Column("board_after", ForeignKey("board.id"), nullable=False),
+    Column("item_before", Name, nullable=False),
+    Column("item_after", Name, nullable=False),
+    Column("version", Text, nullable=False, server_default=""),
+    Column("since_ms", Integer, nullable=False),
+    Column("updated_ms", Integer, nullable=False),
+)
+Index("moved_by_run", moved.c.run)
+
 hold = Table(
     "hold",
     metadata,

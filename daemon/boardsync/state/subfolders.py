@@ -56,6 +56,16 @@ def rename(
     _rename_files(connection, values)
 
 
+def call_board(
+    connection: Connection, number: int, name: str, server_id: str | None
+) -> None:  # fmt: skip
+    """Record that a board has another name, and another id where names are ids; no path changes."""
+    values = {
+        "name": name, "server_id": server_id, "listing_digest": None, "missing_since_ms": None,
+    }  # fmt: skip
+    connection.execute(update(board).where(board.c.id == number).values(**values))
+
+
 def _renaming(table: str, column: str) -> str:
     return (
         f"UPDATE {table} SET {column} = CAST(:new || substr({column}, :skip) AS BLOB)"
