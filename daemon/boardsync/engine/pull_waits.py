@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 
 from boardsync.engine.attempt import postpone, put_back
@@ -25,10 +26,9 @@ async def wait_instead(
 
     directory: where its file is to be, relative to the mirror's folder.
     """
-    rest = _seconds_of_rest(mirror, board, transfer)
-    if rest > 0:
-        moment = now_ms(mirror.clock)
-        later = moment + int(rest * 1000)
+    moment = now_ms(mirror.clock)
+    later = _rests_until_ms(mirror, board, transfer, moment)
+    if later > moment:
         await mirror.state.write(
             lambda c: transfers.change(c, transfer.id, moment, not_before_ms=later)
         )
@@ -49,18 +49,19 @@ def is_overtaken(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -
     )
 
 
-def _seconds_of_rest(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) -> float:
-    """Return how long to leave an item alone that was pulled a moment ago and has changed since.
+def _rests_until_ms(
+    mirror: Mirror, board: BoardRecord, transfer: TransferRecord, now: int
+) -> int:  # fmt: skip
+    """Return until when to leave an item alone that was pulled a moment ago and changed since.
 
     Each version that is pulled stays as a file: a picture that is written anew every second
     must not fill the disk.
     """
     with mirror.state.read() as connection:
         known = links.of_item(connection, board.id, str(transfer.item_id))
-    now = now_ms(mirror.clock)
     # A date of the future is from before the clock was set back.
     last = max((one.since_ms for one in known if one.since_ms <= now), default=0)
-    return mirror.settings.settle.rewrite - (now - last) / 1000
+    return last + math.ceil(mirror.settings.settle.rewrite * 1000)
 
 
 def _file_in_the_way(mirror: Mirror, directory: bytes) -> bytes | None:
