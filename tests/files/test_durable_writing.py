@@ -325,7 +325,7 @@ def test_temporary_files_that_a_sweeper_takes_away_at_once_are_made_again(tmp_pa
 
     def sweep() -> None:
         while not done.is_set():
-            for path in tmp_path.iterdir():
+            for path in tmp_path.glob(f"{os.fsdecode(TEMP_PREFIX)}*"):
                 if is_abandoned(path):
                     remove_if_there(path)
 
