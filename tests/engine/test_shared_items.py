@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from boardsync.engine import report
+from boardsync.engine.reconcile import Look
+from boardsync.engine.service import carrying
 from boardsync.servers.memory.server import NAMED, MemoryServer
 from engine.world import SkippingClock, World, picture, world
 
@@ -51,3 +54,54 @@ async def test_one_that_is_changed_and_brought_back_is_the_other_again(here: Wor
     assert picture(1) in here.contents()
     assert (result.synced, result.left) == (2, 0)
     assert here.local() == {"a.png": picture(1), "copy.png": picture(1)}
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[World]:
+    """A picture in step whose new content is to go up, and a new copy of the old content."""
+    clock = SkippingClock()
+    server = MemoryServer("server", NAMED, lambda: clock.now_ns() // 1_000_000)
+    async with world(tmp_path, server, clock) as made:
+        made.write("a.png", seed=1)
+        await made.look()
+        made.write("a.png", seed=2)
+        made.clock.skip(120.0)
+        await made.assembly.workers["m"].pass_now(Look.everywhere("test"))
+        made.write("copy.png", seed=1)
+        made.clock.skip(120.0)
+        yield made
+
+
+async def require_both(here: World) -> None:
+    for _ in range(3):
+        result = await here.look()
+    assert here.contents() == sorted([picture(1), picture(2)])
+    assert (result.synced, result.left, result.good) == (2, 0, True)
+    assert await here.quiet()
+
+
+async def test_a_copy_that_is_linked_before_the_new_content_goes_keeps_the_item(
+    alone: World,
+) -> None:
+    await alone.assembly.workers["m"].pass_now(Look.everywhere("test"))
+
+    await require_both(alone)
+
+
+async def test_a_copy_that_is_linked_while_the_new_content_goes_gets_an_item_of_its_own(
+    alone: World,
+) -> None:
+    real = alone.server.upload
+
+    async def linked_meanwhile(*arguments: object) -> object:
+        alone.server.upload = real  # type: ignore[method-assign]
+        await alone.assembly.workers["m"].pass_now(Look.everywhere("test"))
+        return await real(*arguments)  # type: ignore[arg-type]
+
+    alone.server.upload = linked_meanwhile  # type: ignore[method-assign, assignment]
+    async with carrying(alone.assembly):
+        while alone.server.upload is not real:
+            alone.clock.skip(1.0)
+            await asyncio.sleep(0.01)
+
+    await require_both(alone)

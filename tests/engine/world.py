@@ -17,7 +17,6 @@ from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.carrier import IDLE_SECONDS
 from boardsync.engine.once import MirrorResult, once
 from boardsync.engine.service import carrying
-from boardsync.files.disk import SYSTEM
 from boardsync.formats import PNG
 from boardsync.model import Board, Item
 from boardsync.servers.memory.server import MemoryServer
@@ -76,7 +75,6 @@ class World:
         self.folder.mkdir(exist_ok=True)
         self.server = server
         self.clock = clock
-        self.disk = SYSTEM
         self.settings: dict[str, Any] = {}
         self.state: State
         self.assembly: Assembly
@@ -134,9 +132,7 @@ class World:
     async def open(self) -> None:
         settings = from_values(self.settings)
         self.state = open_state(settings.state)
-        self.assembly = await assemble(
-            settings, self.state, self.clock, {"server": self.server}, self.disk
-        )
+        self.assembly = await assemble(settings, self.state, self.clock, {"server": self.server})
 
     async def close(self) -> None:
         await self.assembly.close()

@@ -251,6 +251,12 @@ class Ground(World):
         assert (result.synced, result.good) == (count, True), result
         return paths
 
+    async def fill_more(self, seeds: Iterable[int], folder: str = "in") -> None:
+        """Put pictures into the folder and mirror them, with what waits on the board."""
+        for seed in seeds:
+            self.write(f"{folder}/{seed:04}.png", seed=seed)
+        assert (await self.settled(3)).good
+
     def told(self) -> dict[str, Any]:
         """Return what the status says of the mirror."""
         return report.status(self.assembly.settings, self.state)["mirrors"][0]

@@ -14,7 +14,7 @@ from boardsync.cli.output import printable
 from boardsync.cli.shown import image_record
 from boardsync.cli.steps import Steps
 from boardsync.engine.context import needs_of
-from boardsync.engine.push import prepare_snapshot
+from boardsync.engine.push import prepare_checked, require_whole
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
 from boardsync.files.snapshot import read_snapshot
 from boardsync.model import Category, Item
@@ -122,7 +122,8 @@ def _prepared(source: Source) -> Prepared:
     content = _read(source.path) if source.content is None else source.content
     if len(content) > LIMITS.max_bytes:
         raise PictureRefused(f"larger than {LIMITS.max_bytes} bytes")
-    return prepare_snapshot(content, needs=needs_of(CAPABILITIES), limits=LIMITS)
+    require_whole(content)
+    return prepare_checked(content, needs_of(CAPABILITIES), LIMITS)
 
 
 def _read(path: str) -> bytes:

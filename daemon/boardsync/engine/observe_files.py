@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.engine.readable import forgive_readable
 from boardsync.errors import FileChanging, FolderAway, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
@@ -85,7 +84,6 @@ async def observe_folder(mirror: Mirror) -> FilesSeen:
             c, mirror.number, moment, _identity(report), complete=report.complete
         )
     )
-    await forgive_readable(mirror)
     return seen
 
 

@@ -31,11 +31,12 @@ from boardsync.errors import (
     Refused,
 )
 from boardsync.files.snapshot import Snapshot, read_snapshot
-from boardsync.formats.whole import check
-from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
+from boardsync.formats.whole import Verdict, check
+from boardsync.model import Item, LinkState, Mark, Outcome, TransferState, Upload, UploadResult
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
+from boardsync.plan.settling import hollow_ready_ns
 from boardsync.state import absence, links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
@@ -78,6 +79,13 @@ class Overtaken:
     rule: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Unripe:
+    """The file may be room that was reserved, to be filled yet. seconds: until that is settled."""
+
+    seconds: float
+
+
 class Pusher:
     """Carries out the uploads of one mirror."""
 
@@ -113,7 +121,10 @@ class Pusher:
             found = await asyncio.to_thread(self._read, transfer)
             if isinstance(found, Parcel):
                 return found
-            await self._overtaken(transfer, found)
+            if isinstance(found, Unripe):
+                await self._ripen(transfer, found.seconds)
+            else:
+                await self._overtaken(transfer, found)
             return None
         except BoardsyncError as error:
             await self._failed(transfer, error)
@@ -147,7 +158,7 @@ class Pusher:
         )
         return False
 
-    def _read(self, transfer: TransferRecord) -> Parcel | Overtaken:
+    def _read(self, transfer: TransferRecord) -> Parcel | Overtaken | Unripe:
         """Read, check and prepare the file, in a thread. Raises PictureRefused."""
         mirror, path = self._mirror, _path(transfer)
         limits = mirror.limits()
@@ -160,10 +171,44 @@ class Pusher:
             return Overtaken()
         if snapshot.digest != transfer.digest:
             return Overtaken(snapshot=snapshot)
+        if self._is_shared(transfer):
+            return Overtaken()
+        if require_whole(snapshot.content).hollow:
+            seconds = self._seconds_to_ripen(path, snapshot)
+            if seconds > 0:
+                return Unripe(seconds)
         needs = needs_of(mirror.server.capabilities)
-        return Parcel(
-            transfer, snapshot, prepare_snapshot(snapshot.content, needs=needs, limits=limits)
+        return Parcel(transfer, snapshot, prepare_checked(snapshot.content, needs, limits))
+
+    def _is_shared(self, transfer: TransferRecord) -> bool:
+        """Tell whether the item that an upload would replace has become another file's, too."""
+        if transfer.item_id is None:
+            return False
+        with self._mirror.state.read() as connection:
+            number, own = transfer.mirror, _path(transfer)
+            return any(
+                one.state == LinkState.AGREED.value
+                and one.path != own
+                and observations.find_file(connection, number, one.path) is not None
+                for one in links.of_item(connection, transfer.board, transfer.item_id)
+            )
+
+    def _seconds_to_ripen(self, path: bytes, snapshot: Snapshot) -> float:
+        mirror = self._mirror
+        with mirror.state.read() as connection:
+            seen = observations.find_file(connection, mirror.number, path)
+        now = mirror.clock.now_ns()
+        changed = now if seen is None else seen.changed_ns
+        return (hollow_ready_ns(snapshot.stat, changed) - now) / 1e9
+
+    async def _ripen(self, transfer: TransferRecord, seconds: float) -> None:
+        """Leave a file alone until it has been quiet for long."""
+        error = FileChanging(
+            "it ends in zeros: either its writer reserved its room and fills it yet, or it is dark"
+            " there; it is sent once it has been quiet for some minutes"
         )
+        attempts = transfer.attempts
+        await put_back(self._mirror, transfer, error, transfer.state, seconds, attempts=attempts)
 
     async def _overtaken(self, transfer: TransferRecord, found: Overtaken) -> None:
         if found.rule is not None:
@@ -299,7 +344,7 @@ class Pusher:
         superseded = await self._mirror.state.write(write)
         if not there:
             self._mirror.hints.boards("a file vanished while it was sent")
-        elif superseded and old is None:
+        elif (superseded and old is None) or self._is_shared(transfer):
             self._mirror.hints.boards("newer content was sent")
         log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
 
@@ -359,11 +404,16 @@ class Pusher:
         await postpone(self._mirror, transfer, error, state or transfer.state)
 
 
-def prepare_snapshot(content: bytes, *, needs: Needs, limits: Limits) -> Prepared:
-    """Check that bytes are a whole picture, then prepare them. Raises PictureRefused."""
+def require_whole(content: bytes) -> Verdict:
+    """Check that bytes are a whole picture, as far as they tell. Raises PictureRefused."""
     verdict = check(content)
     if not verdict.whole:
         raise PictureRefused(verdict.reason)
+    return verdict
+
+
+def prepare_checked(content: bytes, needs: Needs, limits: Limits) -> Prepared:
+    """Prepare what is known to be whole, when there is a processor for it."""
     with _DECODING:
         return prepare(content, needs, limits)
 

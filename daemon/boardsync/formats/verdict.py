@@ -44,6 +44,8 @@ class Verdict:
     whole: complete, as far as can be told. certain: the bytes themselves prove what
     `whole` says; waiting would not change it for a writer that goes from front to back.
     reason: in words, for a person. width, height: as stored, before any orientation.
+    hollow: whole by its lengths, but it ends in zeros, as a file does whose room was reserved
+    before it was written.
     """
 
     format: Format | None
@@ -52,6 +54,7 @@ class Verdict:
     reason: str
     width: int | None = None
     height: int | None = None
+    hollow: bool = False
 
 
 def demand(content: memoryview, end: int, what: str) -> None:

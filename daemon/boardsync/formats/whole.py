@@ -88,7 +88,7 @@ def _judge(found: Format, content: memoryview, extent: Extent) -> Verdict:
     if surplus > 0:
         reason += f"; {surplus} bytes follow the picture's end"
     certain = extent.proof is not Proof.NONE and not hollow
-    return Verdict(found, True, certain, reason, extent.width, extent.height)
+    return Verdict(found, True, certain, reason, extent.width, extent.height, hollow)
 
 
 def _ends_hollow(content: memoryview, end: int) -> bool:

@@ -228,6 +228,8 @@ def _sent_by_us(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     elif policy.pushes:
         reason = "its content changed since the board's version was sent"
         kind = ActionKind.UPLOAD
+        if case.shared:  # the version belongs to another file
+            return _as_new(_acting(mirror, case, kind, reason, digest=wanted))
     else:
         return LinkVerdict("not pulled: this mirror uploaded it")
     return _acting(mirror, case, kind, reason, digest=wanted, version=case.item_version)
@@ -250,13 +252,17 @@ def _item_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if not case.settled:
         return LinkVerdict("its item is gone; waiting until nothing more vanishes")
     if case.consent is Consent.RESTORE and policy.pushes and not case.pulled:
-        verdict = _acting(mirror, case, ActionKind.UPLOAD, "restored: its item was deleted")
-        assert verdict.action is not None  # noqa: S101
-        return replace(verdict, action=replace(verdict.action, item_id=None, version=""))
+        return _as_new(_acting(mirror, case, ActionKind.UPLOAD, "restored: its item was deleted"))
     removing = policy.pulls and policy.item_deleted is WhenDeleted.TRASH
     if not removing or case.consent in _KEEPING:
         return LinkVerdict("its item was deleted; the file is kept", parted=LinkState.ITEM_GONE)
     return _acting(mirror, case, ActionKind.TRASH_FILE, "its item was deleted on the board")
+
+
+def _as_new(verdict: LinkVerdict) -> LinkVerdict:
+    """Upload as an item of its own, in nobody's place."""
+    assert verdict.action is not None  # noqa: S101
+    return replace(verdict, action=replace(verdict.action, item_id=None, version=""))
 
 
 def _acting(

@@ -13,6 +13,9 @@ from boardsync.model import FileStat
 CLOCK_GRANULARITY_NS = 2_000_000_000
 """FAT's two seconds: a change within this of the last hashing may not show in `stat`."""
 
+HOLLOW_SECONDS = 300.0
+"""The quiet of a file that ends in zeros: it may be room that was reserved, or a dark picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waits:
@@ -37,6 +40,12 @@ def ready_at_ns(
         seconds = max(seconds, waits.rewrite)
     last_touch = min(max(stat.mtime_ns, stat.ctime_ns), changed_ns)
     return last_touch + int(seconds * 1e9)
+
+
+def hollow_ready_ns(stat: FileStat, changed_ns: int) -> int:
+    """Return when a file that ends in zeros counts as written, if nothing happens to it."""
+    waits = Waits(quiet=HOLLOW_SECONDS)
+    return ready_at_ns(stat, changed_ns, waits, end_mark=True, rewrite=False)
 
 
 def is_racy(stat: FileStat, hashed_ns: int) -> bool:

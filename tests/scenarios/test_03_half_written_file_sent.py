@@ -1,0 +1,71 @@
+"""3. Half-written file sent: whatever a writer does, no picture on the server is ever truncated."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+
+from scenarios.ground import Ground, shown
+from scenarios.writers import FORMATS, WRITERS, drawn
+
+
+def require_whole(here: Ground, wanted: set[str]) -> int:
+    """Everything on the server shows a whole picture; return how many are on the board."""
+    held = [shown(content) for content in here.hands.contents().values()]
+    assert set(held) <= wanted
+    assert {shown(content) for content in here.hands.trash()} <= wanted
+    return len(held)
+
+
+async def test_slow_writers_of_every_kind_and_format(here: Ground, chance: random.Random) -> None:
+    """Each rest is longer than any file has to be quiet."""
+    writing, wanted = [], set()
+    ways = itertools.product(FORMATS, WRITERS.values())
+    for seed, (extension, writer) in enumerate(ways):
+        content = drawn(extension, seed)
+        wanted.add(shown(content))
+        path = here.folder / f"{writer.__name__}-{seed}{extension}"
+        writing.append(writer(path, content, chance))
+    count = len(writing)
+    while writing:
+        writing = [one for one in writing if next(one, "done") != "done"]
+        await here.look()
+        require_whole(here, wanted)
+
+    await here.settled()
+    assert require_whole(here, wanted) == count
+    assert (here.told()["condition"], here.told()["synced"]) == ("synced", count)
+
+
+async def test_a_picture_that_is_truncated_and_written_anew_is_never_seen_in_between(
+    here: Ground, chance: random.Random
+) -> None:
+    before, after = drawn(".png", 900), drawn(".png", 901)
+    path = here.folder / "a.png"
+    path.write_bytes(before)
+    await here.look()
+    with path.open("r+b", buffering=0) as stream:
+        for cut in sorted([0, *chance.sample(range(1, len(after)), 3)]):
+            stream.seek(0)
+            stream.truncate(0)
+            stream.write(after[:cut])
+            await here.look()
+            assert [shown(one) for one in here.hands.contents().values()] == [shown(before)]
+        stream.write(after[cut:])
+
+    await here.settled()
+    assert [shown(one) for one in here.hands.contents().values()] == [shown(after)]
+    assert [shown(one) for one in here.hands.trash()] == [shown(before)]
+
+
+@pytest.mark.parametrize("kind", ["memory", "invokeai"], indirect=True)
+async def test_a_writer_that_never_ends_is_told_and_never_sent(here: Ground) -> None:
+    content = drawn(".png", 902)
+    (here.folder / "torn.png").write_bytes(content[:-30])
+    for _ in range(3):
+        await here.look()
+    told = here.told()
+    assert (told["condition"], told["refused"], here.server.sent) == ("incomplete", 1, 0)
+    assert "cut short" in told["refusals"][0]["reason"]

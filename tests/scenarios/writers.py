@@ -1,0 +1,83 @@
+"""Programs that write pictures slowly, each in another way, with a rest between their steps."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from boardsync.formats import BMP, GIF, JPEG, PNG, TIFF, WEBP, Format
+from picture_samples import sample
+
+Steps = Iterator[None]
+Writer = Callable[[Path, bytes, random.Random], Steps]
+"""Writes a picture at a path; each step leaves the file as a rest finds it."""
+
+FORMATS: dict[str, Format] = {
+    ".png": PNG, ".jpg": JPEG, ".webp": WEBP, ".gif": GIF, ".bmp": BMP, ".tiff": TIFF,
+}  # fmt: skip
+
+
+def drawn(extension: str, seed: int) -> bytes:
+    """Return a picture of some size: the cuts fall anywhere in it."""
+    return sample(FORMATS[extension], "RGB", (60 + seed % 7, 40), seed=seed)
+
+
+def pausing(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """From front to back, with rests."""
+    cuts = sorted(chance.sample(range(1, len(content)), 2))
+    with path.open("wb", buffering=0) as stream:
+        for start, end in zip([0, *cuts], [*cuts, len(content)], strict=True):
+            stream.write(content[start:end])
+            yield
+
+
+def closing_in_between(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Append a piece, close the file, rest, and open it again."""
+    cut = chance.randrange(1, len(content))
+    path.write_bytes(content[:cut])
+    yield
+    with path.open("ab") as stream:
+        stream.write(content[cut:])
+    yield
+
+
+def rewriting(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Write something else first, truncate it, and write again."""
+    path.write_bytes(content[: len(content) // 3])
+    yield
+    with path.open("r+b", buffering=0) as stream:
+        stream.truncate(0)
+        yield
+        cut = chance.randrange(1, len(content))
+        stream.write(content[:cut])
+        yield
+        stream.write(content[cut:])
+    yield
+
+
+def renaming_in(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Write under the name of a temporary file, and rename it when it is done."""
+    temporary = path.with_name(chance.choice([f".{path.name}", f"{path.name}.part"]))
+    for _ in pausing(temporary, content, chance):
+        yield
+    temporary.rename(path)
+    yield
+
+
+def reserving(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Reserve the room of the whole file, and fill it from the front."""
+    cut = chance.randrange(1, len(content) - 600)
+    with path.open("wb", buffering=0) as stream:
+        os.posix_fallocate(stream.fileno(), 0, len(content))
+        yield
+        stream.write(content[:cut])
+        yield
+        stream.write(content[cut:])
+    yield
+
+
+WRITERS: dict[str, Writer] = {
+    one.__name__: one for one in (pausing, closing_in_between, rewriting, renaming_in, reserving)
+}
