@@ -248,7 +248,8 @@ class Capabilities:
     so that they come back. moves: items can change their board without being sent again.
     renames_boards: boards can get another name and stay the same board.
     categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
-    sensible seconds between listings. needs_*: what the server would spoil, so that the
+    sensible seconds between listings. changes_at_once: moves, removals and returns from the trash
+    that gain by being asked for together. needs_*: what the server would spoil, so that the
     preparation repairs it first: orientation, colour profiles, modes it drops or fails on.
     reads: names of the formats it takes, None for all.
     """
@@ -267,6 +268,7 @@ class Capabilities:
     poll_floor: float = 2.0
     uploads_at_once: int = 2
     downloads_at_once: int = 4
+    changes_at_once: int = 4
     needs_upright: bool = False
     needs_srgb: bool = False
     needs_plain_modes: bool = False

@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from boardsync.errors import FileChanging, FolderAway
+from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.trash import LocalTrash, open_trash
 
 DAY = "2026-01-31"
@@ -127,3 +129,30 @@ def test_only_what_lies_in_the_trash_as_it_was_put_there_is_deleted_for_good(
     assert trash.purge(place, digest(b"another")) is False
     assert trash.purge(place, digest(b"one")) is True
     assert not os.path.lexists(place)
+
+
+class TidiedMeanwhile:
+    """The machine's disk, on which a directory that a move empties is removed at once."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(SYSTEM, name)
+
+    def rename_noreplace(self, source: bytes, target: bytes) -> bool:
+        done = SYSTEM.rename_noreplace(source, target)
+        os.rmdir(os.path.dirname(source))
+        return done
+
+
+def test_a_file_comes_back_although_another_empties_its_directory_in_the_trash(
+    tmp_path: Path,
+) -> None:
+    folder, root = os.fsencode(tmp_path / "pictures"), os.fsencode(tmp_path / "trash")
+    place = os.path.join(root, b"2026-01-31/sub/a.png")
+    os.makedirs(folder)
+    os.makedirs(os.path.dirname(place))
+    Path(os.fsdecode(place)).write_bytes(b"content")
+    trash = LocalTrash(folder, root, cast(Disk, TidiedMeanwhile()))
+
+    assert trash.take_out(place, digest(b"content"), b"sub/a.png") == b"sub/a.png"
+
+    assert (tmp_path / "pictures/sub/a.png").read_bytes() == b"content"

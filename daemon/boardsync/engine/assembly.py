@@ -75,7 +75,8 @@ async def assemble(
     for name, server in settings.servers.items():
         mirrors = [mirror for mirror in built.mirrors if mirror.settings.server == name]
         if mirrors:
-            at_once = AtOnce(server.uploads_at_once, server.downloads_at_once)
+            steps = mirrors[0].server.capabilities.changes_at_once
+            at_once = AtOnce(server.uploads_at_once, server.downloads_at_once, steps)
             carrier = Carrier(state, built.clock, built.gates[name], mirrors, at_once)
             built.carriers[name] = carrier
             for mirror in mirrors:

@@ -25,6 +25,7 @@ from boardsync.local.trash import holds
 from boardsync.model import FileStat, Item, LinkState, Mark
 from boardsync.plan.names import numbered_path
 from boardsync.plan.tokens import token_for
+from boardsync.servers.port import Server
 from boardsync.state import links, observations, places, runs, trash
 from boardsync.state.records import BoardRecord, LinkRecord
 from boardsync.state.trash import TrashRecord
@@ -34,12 +35,34 @@ log = structlog.get_logger(__name__)
 MOST_NUMBERS = 10_000
 
 
+class AskedMarks:
+    """Asks for the marks of a board's items: while one question is open, others gather."""
+
+    def __init__(self, server: Server, board_id: str | None) -> None:
+        self._server = server
+        self._board_id = board_id
+        self._waiting: set[str] = set()
+        self._marks: dict[str, Mark | None] = {}
+        self._asking = asyncio.Lock()
+
+    async def of(self, item_id: str) -> Mark | None:
+        """Return an item's mark. Raises as asking does."""
+        self._waiting.add(item_id)
+        async with self._asking:
+            if item_id in self._waiting:
+                asked = sorted(self._waiting)
+                self._marks |= await self._server.marks(self._board_id, asked)
+                self._waiting.difference_update(asked)
+        return self._marks.pop(item_id, None)
+
+
 class Restorer:
     """Takes pictures out of one mirror's trash. run: the run that does it."""
 
     def __init__(self, mirror: Mirror, run: int) -> None:
         self._mirror = mirror
         self._run = run
+        self._marks: dict[int, AskedMarks] = {}
 
     async def restore(self, entry: TrashRecord) -> str:
         """Bring back what an entry holds. Returns in words where it is; raises BoardsyncError."""
@@ -97,8 +120,8 @@ class Restorer:
         await self._mirror.state.write(write)
 
     async def _mark(self, board: BoardRecord, item: Item) -> Mark | None:
-        marks = await self._mirror.server.marks(board.server_id, [item.item_id])
-        mark = marks.get(item.item_id)
+        asked = self._marks.setdefault(board.id, AskedMarks(self._mirror.server, board.server_id))
+        mark = await asked.of(item.item_id)
         # Others may write marks, too: one is believed when its token follows from what it says.
         believed = mark is not None and mark.token == token_for(mark.mirror, mark.file)
         return mark if believed else None

@@ -17,8 +17,8 @@ from boardsync.state import places
 V = TypeVar("V")
 T = TypeVar("T")
 
-AT_ONCE = 4
-"""So many pictures are worked on at one time. None of them sends its bytes."""
+AT_ONCE = 32
+"""So many pictures are worked on at one time: those that wait for the disk wait for it together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,11 @@ async def tell(
     return None if words is None else Told(mirror.name, name, done=True, words=words)
 
 
-async def each(values: Iterable[V], work: Callable[[V], Awaitable[T | None]]) -> list[T]:
+async def each(
+    values: Iterable[V], work: Callable[[V], Awaitable[T | None]], at_once: int = AT_ONCE
+) -> list[T]:
     """Do something about many values, some at a time; return what was told, in their order."""
-    room = asyncio.Semaphore(AT_ONCE)
+    room = asyncio.Semaphore(at_once)
 
     async def one(value: V) -> T | None:
         async with room:

@@ -22,7 +22,7 @@ from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.report import RESTORE, show
 from boardsync.engine.restore import Restorer
-from boardsync.engine.told import Told, each, require_folder, require_server, tell
+from boardsync.engine.told import AT_ONCE, Told, each, require_folder, require_server, tell
 from boardsync.errors import ItemMissing, Refused, SettingsError
 from boardsync.state import links, places, runs, trash
 from boardsync.state.database import State
@@ -32,6 +32,7 @@ log = structlog.get_logger(__name__)
 
 DAY_SECONDS = 86_400.0
 CHUNK = 500
+PURGED_AT_ONCE = 4
 _ENDED = {
     trash.RESTORED: "not in the trash any more: it was restored",
     trash.PURGED: "not in the trash any more: it was deleted for good",
@@ -126,13 +127,21 @@ async def restore_entries(
 ) -> list[Told]:  # fmt: skip
     """Bring back entries of one mirror, in a run."""
     restorer = Restorer(mirror, run)
-    return await each(entries, lambda one: tell(mirror, name_of(one), restorer.restore(one)))
+    told = []
+    for side, at_once in (
+        (trash.ITEM, mirror.server.capabilities.changes_at_once), (trash.FILE, AT_ONCE),
+    ):  # fmt: skip
+        some = [one for one in entries if one.side == side]
+        told += await each(
+            some, lambda one: tell(mirror, name_of(one), restorer.restore(one)), at_once
+        )
+    return told
 
 
 async def purge(assembly: Assembly, numbers: Sequence[int]) -> list[Told]:
     """Delete for good what entries hold, after looking again."""
     found, told = _find(assembly, numbers)
-    return told + await each(found, lambda one: _purge(one.mirror, one.entry))
+    return told + await each(found, lambda one: _purge(one.mirror, one.entry), PURGED_AT_ONCE)
 
 
 async def purge_expired(assembly: Assembly) -> bool:
@@ -169,7 +178,7 @@ async def _purge_older(mirror: Mirror, before_ms: int) -> list[Told]:
         if not entries:
             return told
         after = entries[-1].id
-        told += await each(entries, partial(_purge, mirror))
+        told += await each(entries, partial(_purge, mirror), PURGED_AT_ONCE)
 
 
 async def _purge(mirror: Mirror, entry: TrashRecord) -> Told | None:

@@ -72,7 +72,10 @@ async def undo(assembly: Assembly, number: int) -> Undone:
         )
     )  # fmt: skip
     withdrawer = Withdrawer(mirror, own, cause)
-    told = await each(work.items, lambda one: tell(mirror, one.path, withdrawer.item(one)))
+    told = await each(
+        work.items, lambda one: tell(mirror, one.path, withdrawer.item(one)),
+        mirror.server.capabilities.changes_at_once,
+    )  # fmt: skip
     told += await each(work.files, lambda one: tell(mirror, one.path, withdrawer.file(one)))
     # Last: what was in the way of an old picture is gone by now.
     told += await restore_entries(mirror, work.entries, own)

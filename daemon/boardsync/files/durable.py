@@ -6,6 +6,7 @@ the callers know what the path means to a person.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -102,8 +103,11 @@ def move_without_replacing(source: PathArg, target: PathArg, disk: Disk = SYSTEM
     if not disk.rename_noreplace(old, new):
         _link_and_unlink(old, new, disk)
     # The new name first: after a power cut in between there are two names, never none.
-    for directory in dict.fromkeys((_directory_of(new), _directory_of(old))):
-        fsync_directory(directory, disk)
+    fsync_directory(_directory_of(new), disk)
+    if _directory_of(old) != _directory_of(new):
+        # Another move may have emptied and removed it by now: then no name is left in it.
+        with contextlib.suppress(FileNotFoundError):
+            fsync_directory(_directory_of(old), disk)
 
 
 def write_atomically(path: PathArg, content: bytes, mode: int = 0o666) -> None:

@@ -37,6 +37,7 @@ CAPABILITIES = Capabilities(
     categories=False,
     early_visible=True,
     trash=True,
+    changes_at_once=32,
     moves=True,
     renames_boards=True,
     batch=32,
