@@ -99,6 +99,7 @@ async def test_an_answer_lost_after_the_commit_leads_to_one_item(here: World) ->
 
 
 async def test_an_upload_that_was_lost_is_looked_up_twice_and_sent_again(here: World) -> None:
+    here.server.add_board("board")
     here.server.faults.lost_uploads = 1
     here.write("a.png")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.recognise import recognise_board
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
@@ -38,13 +40,14 @@ class BoardSeen:
 async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> BoardRecord | None:
     """Return the board for a subfolder, resolving its name once and making it when allowed.
 
-    None: there is no such board, and none may be made now. Raises BoardMissing when a board
+    None: there is no such board, and none may be made now. Where nothing is known of it, one of
+    another name that holds our pictures is it, renamed. Raises BoardMissing when a board
     that we had was deleted on the server and none of its name has come back: a person who
     deletes a board does not want it made again.
     """
     with mirror.state.read() as connection:
         bound = places.board_for(connection, mirror.number, subfolder)
-    name = board_name(mirror, subfolder)
+    name, known = board_name(mirror, subfolder), bound is not None
     if bound is not None and bound.asked != name:
         log.info("the settings name another board now", before=bound.asked, now=name)
         bound = None
@@ -53,9 +56,12 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
     uncategorized = mirror.settings.board == UNCATEGORIZED
     if uncategorized and mirror.server.capabilities.categories:
         return await _bind(mirror, subfolder, Board(None, "Uncategorized"))
-    found = await _oldest_named(mirror, name, at_first=bound is None)
+    there = await mirror.server.boards()
+    found = _oldest_named(mirror, name, there, at_first=bound is None)
     if found is None and bound is not None:
         raise _deleted(mirror, name)
+    if found is None and not known and mirror.settings.direction.pushes:
+        found = await recognise_board(mirror, subfolder, there)
     if found is not None:
         return await _bind(mirror, subfolder, found)
     if not (may_create and mirror.settings.create_board):
@@ -81,9 +87,10 @@ def board_name(mirror: Mirror, subfolder: bytes) -> str:
     return settings.default_board or settings.name
 
 
-async def _oldest_named(mirror: Mirror, name: str, *, at_first: bool) -> Board | None:
+def _oldest_named(
+    mirror: Mirror, name: str, boards: Sequence[Board], *, at_first: bool
+) -> Board | None:
     """Find a board by name, or by id. Of several with one name the oldest, with a warning."""
-    boards = await mirror.server.boards()
     # A subfolder's name is a name; only the settings may mean an id.
     by_id = [one for one in boards if one.board_id == name and mirror.settings.board == name]
     named = [one for one in boards if one.name == name]
@@ -103,7 +110,7 @@ async def _create(mirror: Mirror, name: str) -> Board:
     try:
         made = await mirror.server.create_board(name)
     except OutcomeUnknown:
-        found = await _oldest_named(mirror, name, at_first=False)
+        found = _oldest_named(mirror, name, await mirror.server.boards(), at_first=False)
         if found is None:
             raise
         made = found
