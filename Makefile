@@ -8,10 +8,11 @@ READY := .venv/.ready
 export FOLDER SERVER BOARD SEED JOBS
 KILLS ?= 100
 SEEDS ?= 200
+CASES ?= 100000
 MINUTES ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real torture sim bench docs clean
+.PHONY: help setup run check test test-real torture sim planner bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -23,6 +24,7 @@ help:
 	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
 	@echo 'make torture    kill daemons at work: KILLS=100 SERVER=directory, invokeai or fake, SEED=n'
 	@echo 'make sim        random histories of a simulated world: SEEDS=200 fresh ones, SEED=n only one'
+	@echo 'make planner    random cases of the planner alone: CASES=100000'
 	@echo 'make docs       write the references that "make check" compares'
 	@echo 'make clean      remove what checks, tests and builds leave behind'
 
@@ -62,6 +64,10 @@ torture: $(READY)
 sim: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(SEEDS) $${JOBS:+--jobs "$$JOBS"} \
 		$${SEED:+--seed "$$SEED" --verbose}
+
+planner: $(READY)
+	PLANNER_CASES=$(CASES) $(BIN)/pytest --numprocesses auto --dist worksteal \
+		--hypothesis-show-statistics tests/plan
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

@@ -2,11 +2,12 @@
 
 for case in small_file_cases(): ...
 @given(file_cases())
-@THOROUGH
+@thorough(5)
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from itertools import product
 
@@ -24,9 +25,14 @@ PATH = b"a.png"
 DIGEST = "11" * 32
 OTHER_DIGEST = "22" * 32
 
-# The small world is complete: the larger one only has to find what it is too small for.
-settings.register_profile("thorough", max_examples=600, deadline=None)
-THOROUGH = settings.get_profile("thorough")
+CASES = int(os.environ.get("PLANNER_CASES", "20000"))
+"""How many random cases the planner is given, by all thorough tests together."""
+
+
+def thorough(percent: int) -> settings:
+    """Give a test so much of all random cases. The shares of all tests are 100 together."""
+    return settings(max_examples=max(1, CASES * percent // 100), deadline=None, database=None)
+
 
 _STATES = tuple(LinkState)
 _THERE = (True, False)

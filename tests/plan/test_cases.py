@@ -31,7 +31,6 @@ from plan.planner_cases import (
     OTHER_DIGEST,
     OTHER_MIRROR,
     PATH,
-    THOROUGH,
     file_cases,
     item_cases,
     known,
@@ -39,6 +38,7 @@ from plan.planner_cases import (
     policies,
     small_file_cases,
     small_item_cases,
+    thorough,
 )
 
 PARTED = (LinkState.ITEM_GONE, LinkState.UNDONE)
@@ -102,13 +102,14 @@ def test_every_case_of_a_small_world_keeps_the_promises() -> None:
 
 
 @given(file_cases())
-@THOROUGH
+@thorough(7)
 def test_any_case_of_a_file_keeps_the_promises(case: FileCase) -> None:
     keeps_the_promises(case)
     assert decide_file(MIRROR, case) == decide_file(MIRROR, case)
 
 
 @given(file_cases())
+@thorough(7)
 def test_links_of_other_content_change_the_words_and_never_the_deed(case: FileCase) -> None:
     without = replace(case, of_path=tuple(o for o in case.of_path if o.digest == case.digest))
     if "both sides" in decide_file(MIRROR, case).reason:
@@ -118,6 +119,7 @@ def test_links_of_other_content_change_the_words_and_never_the_deed(case: FileCa
 
 
 @given(file_cases(), st.booleans(), st.sampled_from(WhenBothChanged))
+@thorough(7)
 def test_an_upload_takes_the_place_of_its_own_old_item_only(
     case: FileCase, names_kept: bool, wins: WhenBothChanged
 ) -> None:
@@ -289,7 +291,7 @@ def test_every_item_of_a_small_world_is_pulled_as_the_policy_says() -> None:
 
 
 @given(item_cases, policies)
-@THOROUGH
+@thorough(7)
 def test_any_item_is_pulled_as_the_policy_says(item: ItemCase, policy: PullPolicy) -> None:
     pulls_what_the_policy_says(item, policy)
     assert decide_item(MIRROR, item, policy) == decide_item(MIRROR, item, policy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardsync.plan.doubles import OLDER, SEVERAL, STARRED, WINDOW_MS, Copy, Doubles, judge
+from plan.planner_cases import thorough
 
 OLD = Copy("a", "1", created_ms=1000)
 YOUNG = Copy("b", "1", created_ms=2000)
@@ -23,6 +25,12 @@ copies = st.lists(
     ),
     unique_by=lambda one: one.item_id, max_size=4,
 )  # fmt: skip
+
+
+def age(one: Copy) -> tuple[float, int, str]:
+    """Return what orders items by age; of whose time nothing is known, that is the youngest."""
+    created = math.inf if one.created_ms is None else one.created_ms
+    return created, len(one.item_id), one.item_id
 
 
 def ids(found: Doubles) -> tuple[str | None, list[str], list[str]]:
@@ -87,6 +95,7 @@ def age(one: Copy) -> tuple[bool, int, int, str]:
 
 
 @given(copies, st.booleans())
+@thorough(2)
 def test_what_goes_always_leaves_an_older_whole_one_on_the_board(
     found: list[Copy], one_item: bool
 ) -> None:
@@ -101,6 +110,7 @@ def test_what_goes_always_leaves_an_older_whole_one_on_the_board(
 
 
 @given(copies, st.lists(st.booleans(), min_size=4, max_size=4))
+@thorough(2)
 def test_two_daemons_linked_to_different_ones_never_leave_none(
     found: list[Copy], theirs: list[bool]
 ) -> None:

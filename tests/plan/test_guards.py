@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardsync.plan.guards import Guard, why_held
+from plan.planner_cases import thorough
 
 GUARD = Guard()
 _groups = st.lists(st.sampled_from("abc"), max_size=40)
@@ -45,6 +46,7 @@ def test_nothing_planned_is_never_held_and_a_guard_can_be_switched_off() -> None
 
 
 @given(_groups, _groups, _totals, st.integers(0, 50))
+@thorough(5)
 def test_more_removals_are_never_held_less(
     groups: list[str], further: list[str], totals: dict[str, int], removed: int
 ) -> None:

@@ -21,6 +21,7 @@ from boardsync.plan.links import (
     WhenDeleted,
     decide_link,
 )
+from plan.planner_cases import thorough
 
 WRITES_FOLDER = {
     ActionKind.DOWNLOAD, ActionKind.MOVE_FILE, ActionKind.SET_ASIDE, ActionKind.TRASH_FILE,
@@ -64,6 +65,7 @@ def kind(verdict: LinkVerdict) -> ActionKind | None:
 
 
 @given(cases, policies)
+@thorough(12)
 def test_what_is_not_certain_is_left_alone(case: LinkCase, policy: Policy) -> None:
     verdict = decide(case, policy)
     assert verdict.reason
@@ -72,6 +74,7 @@ def test_what_is_not_certain_is_left_alone(case: LinkCase, policy: Policy) -> No
 
 
 @given(cases, policies)
+@thorough(12)
 def test_a_one_way_mirror_never_writes_to_its_source(case: LinkCase, policy: Policy) -> None:
     chosen = kind(decide(case, policy))
     assert policy.pulls or chosen not in WRITES_FOLDER
@@ -79,6 +82,7 @@ def test_a_one_way_mirror_never_writes_to_its_source(case: LinkCase, policy: Pol
 
 
 @given(cases, policies)
+@thorough(12)
 def test_a_picture_is_only_removed_when_its_other_side_is_gone_and_the_settings_say_so(
     case: LinkCase, policy: Policy
 ) -> None:
@@ -102,6 +106,7 @@ def test_a_picture_is_only_removed_when_its_other_side_is_gone_and_the_settings_
 
 
 @given(cases, policies)
+@thorough(12)
 def test_parting_and_acting_exclude_each_other(case: LinkCase, policy: Policy) -> None:
     verdict = decide(case, policy)
     assert verdict.action is None or verdict.parted is None
@@ -112,6 +117,7 @@ def test_parting_and_acting_exclude_each_other(case: LinkCase, policy: Policy) -
 
 
 @given(cases)
+@thorough(12)
 def test_by_default_nothing_is_ever_removed(case: LinkCase) -> None:
     assert kind(decide(case, Policy())) not in REMOVES
 

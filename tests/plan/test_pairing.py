@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from boardsync.plan.pairing import Appeared, Vanished, pair
+from plan.planner_cases import thorough
 
 A, B = "a" * 64, "b" * 64
 _paths = st.sampled_from([b"a.png", b"b.png", b"s/a.png", b"s/b.png", b"t/a.png", b"t/c.png"])
@@ -22,6 +23,7 @@ appeared_files = st.lists(
 
 
 @given(vanished_files, appeared_files)
+@thorough(1)
 def test_only_equal_pictures_are_paired_and_each_path_once(
     vanished: list[Vanished], appeared: list[Appeared]
 ) -> None:
@@ -34,6 +36,7 @@ def test_only_equal_pictures_are_paired_and_each_path_once(
 
 
 @given(vanished_files, appeared_files)
+@thorough(1)
 def test_as_many_as_possible_are_paired(vanished: list[Vanished], appeared: list[Appeared]) -> None:
     before = Counter(one.digest for one in vanished)
     after = Counter(one.digest for one in appeared)
@@ -41,6 +44,7 @@ def test_as_many_as_possible_are_paired(vanished: list[Vanished], appeared: list
 
 
 @given(vanished_files, appeared_files, st.randoms(use_true_random=False))
+@thorough(1)
 def test_the_order_of_what_was_found_changes_nothing(
     vanished: list[Vanished], appeared: list[Appeared], random: object
 ) -> None:

@@ -85,6 +85,7 @@ class World:
         self.weather = Weather()
         self.process = Process()
         self.assembly: Assembly | None = None
+        self.note(f"the world: {self.setup}")
         for path in (FOLDER, TRASH):
             self.disk.make(path)
         made = self.setup.board_names[: 2 if self.setup.pushes else None]
