@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from boardsync.engine.planning import plan_mirrors
 from boardsync.model import ActionKind
 from boardsync.servers.memory import NAMED, MemoryServer
 from boardsync.state import transfers
@@ -142,3 +145,38 @@ async def test_a_file_that_goes_to_another_board_while_its_item_is_edited_gets_t
         assert here.contents("two") == sorted([picture(2), picture(3)])
         assert here.contents("one") == []
         assert await here.quiet()
+
+
+@pytest.mark.parametrize("named", [True, False])
+async def test_a_board_follows_its_renamed_folder_although_the_answer_is_lost(
+    tmp_path: Path, named: bool
+) -> None:
+    clock = SkippingClock()
+    server = named_server(clock) if named else None
+    async with world(tmp_path, server, clock, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        await here.look()
+        await here.look()
+        (here.folder / "one").rename(here.folder / "two")
+        here.server.faults.lost_changes = 1
+
+        await here.look()
+        await here.look()
+        here.write("one/b.png", seed=2)
+        await here.look()
+
+        assert here.contents("two") == [picture(1)]
+        assert here.contents("one") == [picture(2)]
+        assert await here.quiet()
+
+
+async def test_a_plan_that_is_only_shown_renames_no_board(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        await here.look()
+        await here.look()
+        (here.folder / "one").rename(here.folder / "two")
+
+        await plan_mirrors(here.assembly, [])
+
+        assert [board.name for board in await here.server.boards()] == ["one"]

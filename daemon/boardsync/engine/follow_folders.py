@@ -7,6 +7,7 @@ and each item stays where it is.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 
 import structlog
@@ -14,7 +15,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.errors import BoardsyncError
+from boardsync.errors import Missing, Refused
 from boardsync.model import Board
 from boardsync.state import moves, places, runs, subfolders
 from boardsync.state.records import BoardRecord
@@ -27,8 +28,9 @@ log = structlog.get_logger(__name__)
 async def follow_folders(mirror: Mirror) -> bool:
     """Rename boards whose subfolder was renamed. Returns whether any was.
 
-    Where it cannot be done, because the server is away or has a board of that name, nothing is
-    lost: the items move one by one then.
+    Where it cannot be done, because the server has another board of that name, nothing is lost:
+    the items move one by one then. Raises TryAgain and NotAuthorised: until it is known whether a
+    board was renamed, its new name must not be taken for another board's.
     """
     if not (mirror.layout.by_subfolder and mirror.settings.direction.pushes):
         return False
@@ -51,10 +53,10 @@ async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes) -> bool:
     if not (board.made_by_us and mirror.server.capabilities.renames_boards and board.server_id):
         return False
     try:
-        if any(one.name == name for one in await mirror.server.boards()):
+        if _is_taken(await mirror.server.boards(), board, name):
             return False
         renamed = await mirror.server.rename_board(board.server_id, name)
-    except BoardsyncError as error:
+    except (Missing, Refused) as error:
         log.warning("the board of a renamed folder keeps its name", board=name, error=str(error))
         return False
     await mirror.state.write(
@@ -62,6 +64,13 @@ async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes) -> bool:
     )
     log.info("board renamed with its folder", before=board.name, board=name)
     return True
+
+
+def _is_taken(there: Sequence[Board], board: BoardRecord, name: str) -> bool:
+    """Tell whether another board has the name. Ours has it when an answer was lost."""
+    named = {one.board_id for one in there if one.name == name}
+    ours_is_there = any(one.board_id == board.server_id for one in there)
+    return ours_is_there and bool(named) and board.server_id not in named
 
 
 def _note_renamed(

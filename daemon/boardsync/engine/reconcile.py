@@ -50,6 +50,7 @@ FOLDER = "folder"
 SERVER = "server"
 UNREADABLE = "unreadable"
 FORGOTTEN = "forgotten"
+RENAMED = "renamed folders"
 WHOLE = "whole pass"
 """Whose trouble it is, besides the boards': a pass clears only what it looked at."""
 
@@ -115,11 +116,9 @@ class Reconciler:
         async with self._lock:
             done = Pass()
             with about(mirror=self._mirror.name):
-                if await follow_folders(self._mirror):
-                    self._boards.clear()
-                    look.folder = look.boards = True
+                known = await self._follow_folders(look)
                 await self._observe_files(look, done)
-                changed = await self._observe_boards(look, done)
+                changed = await self._observe_boards(look, done) if known else False
                 await self._hash_and_decide(look, done)
                 everything = changed or look.folder or look.decide or self._undecided
                 await self._decide(look, done, everything=everything)
@@ -127,6 +126,23 @@ class Reconciler:
                 with about(run=done.run):
                     await self._note_troubles(done)
             return done
+
+    async def _follow_folders(self, look: Look) -> bool:
+        """Let boards follow renamed folders. False: it is not known which board is whose."""
+        if self._dry or self._mirror.gate.wait_seconds() > 0:
+            return True
+        try:
+            renamed = await follow_folders(self._mirror)
+        except BoardsyncError as error:
+            self._forget_boards()
+            self._troubles[RENAMED] = error
+            self._mirror.gate.failed(error)
+            return False
+        self._troubles.pop(RENAMED, None)
+        if renamed:
+            self._boards.clear()
+            look.folder = look.boards = True
+        return True
 
     async def _observe_files(self, look: Look, done: Pass) -> None:
         started = self._mirror.clock.monotonic()
@@ -239,7 +255,7 @@ class Reconciler:
 
     def _keep_troubles_of(self, subfolders: Collection[bytes]) -> None:
         """Forget the troubles of boards that are not wanted any more."""
-        kept = {FOLDER, SERVER, UNREADABLE, WHOLE, FORGOTTEN}
+        kept = {FOLDER, SERVER, UNREADABLE, RENAMED, WHOLE, FORGOTTEN}
         kept |= {board_key(one) for one in subfolders}
         self._troubles = {key: error for key, error in self._troubles.items() if key in kept}
 
