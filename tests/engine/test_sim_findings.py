@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 
 from boardsync.engine.planning import plan_mirrors
+from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind
 from boardsync.servers.memory import NAMED, MemoryServer
 from boardsync.state import transfers
@@ -180,3 +182,36 @@ async def test_a_plan_that_is_only_shown_renames_no_board(tmp_path: Path) -> Non
         await plan_mirrors(here.assembly, [])
 
         assert [board.name for board in await here.server.boards()] == ["one"]
+
+
+async def test_a_file_that_may_be_read_again_is_sent_although_it_did_not_change(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        here.disk = disk = Guarded()
+        await here.restart()
+        here.write("a.png", seed=1)
+        disk.closed = True
+        await here.look()
+        refused = here.contents()
+
+        disk.closed = False
+        await here.look()
+
+        assert refused == []
+        assert here.contents() == [picture(1)]
+        assert await here.quiet()
+
+
+class Guarded(SystemDisk):
+    """A disk on which, for a while, nobody may open a picture: their rights lie elsewhere."""
+
+    closed = False
+
+    def access(self, path: PathArg, mode: int) -> bool:
+        return not self.closed and super().access(path, mode)
+
+    def open(self, path: PathArg, flags: int, mode: int = 0o777) -> int:
+        if self.closed and str(path).rstrip("'").endswith(".png"):
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return super().open(path, flags, mode)

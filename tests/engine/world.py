@@ -17,6 +17,7 @@ from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.carrier import IDLE_SECONDS
 from boardsync.engine.once import MirrorResult, once
 from boardsync.engine.service import carrying
+from boardsync.files.disk import SYSTEM
 from boardsync.formats import PNG
 from boardsync.model import Board, Item
 from boardsync.servers.memory.server import MemoryServer
@@ -75,6 +76,7 @@ class World:
         self.folder.mkdir(exist_ok=True)
         self.server = server
         self.clock = clock
+        self.disk = SYSTEM
         self.settings: dict[str, Any] = {}
         self.state: State
         self.assembly: Assembly
@@ -132,7 +134,9 @@ class World:
     async def open(self) -> None:
         settings = from_values(self.settings)
         self.state = open_state(settings.state)
-        self.assembly = await assemble(settings, self.state, self.clock, {"server": self.server})
+        self.assembly = await assemble(
+            settings, self.state, self.clock, {"server": self.server}, self.disk
+        )
 
     async def close(self) -> None:
         await self.assembly.close()

@@ -75,7 +75,7 @@ class SimDisk(Tree):
         return path
 
     def access(self, path: PathArg, mode: int) -> bool:
-        return True
+        return os.fsencode(path) not in self.faults.unreadable
 
     def scandir(self, path: bytes) -> Entries:
         node = self._asked("scandir", path)

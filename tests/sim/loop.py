@@ -18,11 +18,11 @@ EPOCH_NS = 1_790_000_000 * 1_000_000_000
 GRAIN = 1e-6
 """Timers that are due within this are due: sums of seconds are not exact."""
 MOST_TURNS = 100_000
-"""So many turns of the loop without any time passing are no work any more."""
+"""So many turns of the loop without any wait are no work any more."""
 
 
 class _Jumping(selectors.SelectSelector):
-    """Waits for nothing: the time it was to wait has passed."""
+    """Waits for nothing: the time it was to wait has passed. A turn takes a moment, as always."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -34,8 +34,8 @@ class _Jumping(selectors.SelectSelector):
             raise Bug("everybody waits for somebody else, for ever")
         self._idle = 0 if timeout > 0 else self._idle + 1
         if self._idle > MOST_TURNS:
-            raise Bug("everybody is busy, and no time passes")
-        self.now += max(timeout, 0.0)
+            raise Bug("everybody is busy, and nobody waits")
+        self.now += max(timeout, GRAIN)
         return []
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.readable import forgive_readable
 from boardsync.errors import FileChanging, FolderAway, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
@@ -84,6 +85,7 @@ async def observe_folder(mirror: Mirror) -> FilesSeen:
             c, mirror.number, moment, _identity(report), complete=report.complete
         )
     )
+    await forgive_readable(mirror)
     return seen
 
 

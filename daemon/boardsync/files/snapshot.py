@@ -19,6 +19,8 @@ from boardsync.files.disk import SYSTEM, Disk, PathArg
 from boardsync.model import FileStat
 
 _CHUNK = 1 << 20
+NOT_ALLOWED = "may not be read: permission denied"
+"""The one reason for refusing a file that can pass although the file stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _opened(path: PathArg, disk: Disk) -> Iterator[tuple[int, FileStat]]:
         raise FileChanging(f"{os.fsdecode(path)}: vanished before it was read") from error
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise PictureRefused("may not be read: permission denied") from error
+            raise PictureRefused(NOT_ALLOWED) from error
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise PictureRefused("not a regular file") from error
         raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error

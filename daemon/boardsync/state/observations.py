@@ -288,6 +288,12 @@ def forgive_all(connection: Connection, mirror: int) -> None:
     )
 
 
+def paths_refused_for(connection: Connection, mirror: int, reason: str) -> list[bytes]:
+    """Return the paths of files that were refused for this very reason."""
+    query = select(file.c.path).where(file.c.mirror == mirror, file.c.refusal == reason)
+    return list(connection.execute(query.order_by(file.c.path)).scalars())
+
+
 def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileRecord]:
     """Return files that cannot be sent, with the reasons."""
     query = (
