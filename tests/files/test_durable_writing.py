@@ -18,9 +18,9 @@ from boardsync.files.durable import (
     TEMP_PREFIX,
     create_temp,
     fsync_directory,
-    is_abandoned,
     make_directories,
     move_without_replacing,
+    remove_abandoned,
     remove_if_there,
     sync_and_close,
     temp_path,
@@ -292,8 +292,9 @@ def test_a_temporary_file_can_be_written_and_read_back(tmp_path: Path) -> None:
 def test_a_temporary_file_is_abandoned_when_its_stream_is_closed(tmp_path: Path) -> None:
     stream, path = create_temp(tmp_path)
     with stream:
-        assert is_abandoned(path) is False
-    assert is_abandoned(path) is True
+        assert remove_abandoned(path) is False
+    assert remove_abandoned(path) is True
+    assert names(tmp_path) == []
 
 
 def test_a_temporary_file_is_abandoned_when_its_process_is_killed(tmp_path: Path) -> None:
@@ -308,16 +309,16 @@ def test_a_temporary_file_is_abandoned_when_its_process_is_killed(tmp_path: Path
         assert process.stdout is not None
         process.stdout.readline()
         [path] = tmp_path.iterdir()
-        assert is_abandoned(path) is False
+        assert remove_abandoned(path) is False
         process.kill()
         process.wait()
-        assert is_abandoned(path) is True
+        assert remove_abandoned(path) is True
 
 
-def test_of_what_is_no_file_nobody_knows_whether_it_is_abandoned(tmp_path: Path) -> None:
+def test_of_what_is_no_file_nobody_knows_whether_it_remove_abandoned(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path)
-    assert is_abandoned(tmp_path / "link") is None
-    assert is_abandoned(tmp_path / "nothing") is None
+    assert remove_abandoned(tmp_path / "link") is None
+    assert remove_abandoned(tmp_path / "nothing") is None
 
 
 def test_temporary_files_that_a_sweeper_takes_away_at_once_are_made_again(tmp_path: Path) -> None:
@@ -325,9 +326,8 @@ def test_temporary_files_that_a_sweeper_takes_away_at_once_are_made_again(tmp_pa
 
     def sweep() -> None:
         while not done.is_set():
-            for path in tmp_path.iterdir():
-                if is_abandoned(path):
-                    remove_if_there(path)
+            for path in tmp_path.glob(f"{os.fsdecode(TEMP_PREFIX)}*"):
+                remove_abandoned(path)
 
     sweeper = threading.Thread(target=sweep)
     sweeper.start()

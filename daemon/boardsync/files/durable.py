@@ -45,8 +45,8 @@ def temp_path(directory: PathArg) -> bytes:
 def create_temp(directory: PathArg, mode: int = 0o666) -> tuple[BinaryIO, bytes]:
     """Create and open a temporary file in `directory`. `mode` is subject to the umask.
 
-    While the stream is open, `is_abandoned` knows that the file is somebody's, so let it be open
-    until the file has its name. A kill closes it.
+    While the stream is open, `remove_abandoned` knows that the file is somebody's, so let it be
+    open until the file has its name. A kill closes it.
     """
     while True:
         path = temp_path(directory)
@@ -57,19 +57,22 @@ def create_temp(directory: PathArg, mode: int = 0o666) -> tuple[BinaryIO, bytes]
         os.close(fd)
 
 
-def is_abandoned(path: PathArg) -> bool | None:
-    """Tell whether nobody writes a temporary file any more; None where that cannot be told.
+def remove_abandoned(path: PathArg) -> bool | None:
+    """Remove a temporary file that nobody writes any more; tell whether that was so.
 
-    Locks die with their process. A network filesystem may keep them to one machine: there a file
-    of another machine seems abandoned, and when it is removed its writer is told so at the
-    rename, with nothing lost.
+    None where it cannot be told. Locks die with their process. A network filesystem may keep them
+    to one machine: there a file of another machine seems abandoned, and its writer is told so at
+    the rename, with nothing lost.
     """
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
         return None
     try:
-        return _lock(fd)
+        abandoned = _lock(fd)
+        if abandoned:  # while it is locked: its writer may be about to
+            remove_if_there(path)
+        return abandoned
     finally:
         os.close(fd)
 

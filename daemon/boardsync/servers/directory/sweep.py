@@ -8,9 +8,9 @@ mark is what tells our items from others'.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection
 
-from boardsync.files.durable import TEMP_PREFIX, is_abandoned, remove_if_there
+from boardsync.files.durable import TEMP_PREFIX, remove_abandoned, remove_if_there
 from boardsync.servers.directory.marks import (
     EXTENSION,
     marks_folder,
@@ -26,36 +26,39 @@ _TEMPORARY = os.fsdecode(TEMP_PREFIX)
 
 def sweep(folder: str, now_ns: int) -> int:
     """Remove leftovers beside the items of `folder`; return how many. Raises OSError."""
-    removed = 0
-    for path in list(_stale(folder, now_ns)):
-        removed += remove_if_there(path)
-    return removed
-
-
-def _stale(folder: str, now_ns: int) -> Iterator[str]:
     try:
         leftovers = sorted(os.listdir(marks_folder(folder)))
         present = {name_key(name) for name in os.listdir(folder)}
     except FileNotFoundError:
-        return
+        return 0
+    removed = 0
     for name in leftovers:
         path = os.path.join(marks_folder(folder), name)
         if name.startswith(_TEMPORARY):
-            if _is_leftover(path, now_ns):
-                yield path
-            continue
-        ours = is_second_name(path)
-        suspect = ours or (name.endswith(EXTENSION) and name_key_of(name) not in present)
-        if not suspect or not _is_old(path, now_ns):
-            continue
-        if ours or _is_orphan(folder, path):
-            yield path
+            removed += _remove_temporary(path, now_ns)
+        elif _is_old(path, now_ns) and _is_leftover(folder, name, present):
+            removed += remove_if_there(path)
+    return removed
 
 
-def _is_leftover(path: str, now_ns: int) -> bool:
-    """Tell whether a temporary file is nobody's: by its lock, or else by its age."""
-    abandoned = is_abandoned(path)
-    return _is_old(path, now_ns) if abandoned is None else abandoned
+def _remove_temporary(path: str, now_ns: int) -> bool:
+    """Remove a temporary file that is nobody's: by its lock, or else by its age."""
+    removed = remove_abandoned(path)
+    if removed is None:
+        return _is_old(path, now_ns) and remove_if_there(path)
+    return removed
+
+
+def _is_leftover(folder: str, name: str, present: Collection[str]) -> bool:
+    """Tell whether something is a half-finished renaming, or a mark without its item.
+
+    present: the keys of the names of all items.
+    """
+    path = os.path.join(marks_folder(folder), name)
+    if is_second_name(path):
+        return True
+    suspect = name.endswith(EXTENSION) and name_key_of(name) not in present
+    return suspect and _is_orphan(folder, path)
 
 
 def _is_old(path: str, now_ns: int) -> bool:
