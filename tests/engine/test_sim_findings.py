@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine.planning import plan_mirrors
+from boardsync.engine.reconcile import Look
 from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind
 from boardsync.servers.memory import NAMED, MemoryServer
@@ -199,6 +200,44 @@ async def test_a_file_that_may_be_read_again_is_sent_although_it_did_not_change(
         await here.look()
 
         assert refused == []
+        assert here.contents() == [picture(1)]
+        assert await here.quiet()
+
+
+async def test_a_copy_is_not_called_sent_because_of_the_ghost_of_an_upload(tmp_path: Path) -> None:
+    async with world(tmp_path, policies={"same_picture": "each"}) as here:
+        here.write("a.png", seed=1)
+        here.server.faults.ghosts = 1
+        await here.look(patience=0.0)
+        here.write("b.png", seed=1)
+        for _ in range(2):
+            here.clock.skip(20.0)
+            await here.assembly.workers["m"].pass_now(Look.everywhere("start"))
+        (here.folder / "a.png").rename(here.folder / "c.png")
+
+        for _ in range(4):
+            await here.look()
+
+        assert [stored.whole for stored in here.server._stored.values()] == [True, True]
+        assert here.contents() == [picture(1), picture(1)]
+        assert await here.quiet()
+
+
+async def test_a_renamed_file_of_which_only_the_new_name_was_told_is_not_sent_again(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, policies={"same_picture": "each"}) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        (here.folder / "a.png").rename(here.folder / "b.png")
+        here.clock.skip(120.0)
+
+        worker = here.assembly.workers["m"]
+        for look in (Look(paths={b"b.png"}), Look(cause="settled")):
+            await worker.pass_now(look)
+            here.clock.skip(120.0)
+        await here.look()
+
         assert here.contents() == [picture(1)]
         assert await here.quiet()
 

@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatch
 
 from boardsync.model import Category
 from boardsync.servers.memory import MemoryServer, Stored
@@ -42,6 +43,7 @@ class People:
         acts += [self._put_item, self._put_item, self._put_item, self._edit_item,
                  self._remove_item, self._move_item, self._star_item]  # fmt: skip
         self.source.choice(acts)()
+        self._note_hidden()
 
     # --- in the folder --------------------------------------------------------------------
 
@@ -150,9 +152,20 @@ class People:
         self.journal(f"person: ignores {rules!r}")
         if rules:
             self.disk.put(IGNORE, rules)
+            # What was moved away from there before: nobody may have looked since.
+            self.ledger.hidden |= self.ledger.local_touched
         elif self.disk.find(IGNORE) is not None:
             self.disk.drop(IGNORE)
         self._tell(IGNORE, closed=True)
+
+    def _note_hidden(self) -> None:
+        """Tell the ledger what a rule hides now: nobody sees what becomes of it meanwhile."""
+        if self.disk.find(IGNORE) is None:
+            return
+        rules = self._content(IGNORE).splitlines()
+        for path, content in self.disk.files(FOLDER).items():
+            if any(_hides(rule, path[len(FOLDER) + 1 :]) for rule in rules):
+                self.ledger.hidden.add(content)
 
     # --- on the server --------------------------------------------------------------------
 
@@ -256,3 +269,8 @@ class People:
 def _is_picture(path: bytes) -> bool:
     name = os.path.basename(path)
     return name.lower().endswith(b".png") and not name.startswith(b".")
+
+
+def _hides(rule: bytes, path: bytes) -> bool:
+    *directories, name = path.split(b"/")
+    return rule.rstrip(b"/") in directories if rule.endswith(b"/") else fnmatch(name, rule)

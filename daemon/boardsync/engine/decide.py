@@ -18,7 +18,7 @@ from boardsync.files.origin import read_origin
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
-from boardsync.state import cases, holds, links, runs, transfers
+from boardsync.state import cases, holds, links, observations, runs, transfers
 from boardsync.state.records import BoardRecord
 
 Boards = dict[bytes, BoardRecord]
@@ -36,7 +36,8 @@ class Plan:
     consent, and why. judged: the sides whose removals were all looked at, so that a hold that
     names more can let go. unsure: links that time, or another look, will decide.
     links_changed: how often links had changed when it was made.
-    blocked: by reason, files whose board cannot be written to.
+    blocked: by reason, files whose board cannot be written to. vanished: paths that are not there
+    although nobody has looked yet: what they held may have been moved.
     """
 
     actions: list[tuple[int, Action]] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Plan:
     unsure: int = 0
     links_changed: int = 0
     blocked: dict[str, int] = field(default_factory=dict)
+    vanished: list[bytes] = field(default_factory=list)
 
 
 def decide(
@@ -92,11 +94,36 @@ def _file_actions(
                 found = cases.file_cases(connection, mirror.number, mirror.key, board.id, files)
                 for case in _with_origins(mirror, connection, board, list(found)):
                     action = decide_file(mirror.key, case, policy).action
-                    if action is not None:
+                    if action is not None and not _may_be_moved(
+                        mirror, connection, plan, case, action
+                    ):
                         yield (
                             board.id,
                             replace(action, board_id=board.server_id, subfolder=subfolder),
                         )
+
+
+def _may_be_moved(
+    mirror: Mirror, connection: Connection, plan: Plan, case: FileCase, action: Action
+) -> bool:  # fmt: skip
+    """Tell whether a file to be sent may be a linked one under a new name, and note the old.
+
+    The kernel tells of both names, in any order, or of one. Where each path has an item of its
+    own, sending it would leave two.
+    """
+    if action.kind is not ActionKind.UPLOAD or mirror.policy().one_item:
+        return False
+    paths = [one.path for one in case.of_digest if one.state is LinkState.AGREED]
+    vanished = [
+        path for path in paths
+        if observations.find_file(connection, mirror.number, path) is not None
+        and mirror.rules().verdict(path, False) is None
+        and not mirror.disk.lexists(mirror.absolute(path))
+    ]  # fmt: skip
+    plan.vanished += vanished
+    if vanished:
+        _block(plan, "they may be others that were moved", 1)
+    return bool(vanished)
 
 
 def _with_origins(

@@ -107,6 +107,7 @@ class Reconciler:
         self._matching: dict[int, set[str]] = {}
         self._undecided = True
         self._told: set[str] = set()
+        self._asked_for: set[bytes] = set()
         self._troubles: dict[str, BoardsyncError] = {}
         self.planned: Callable[[], None] = lambda: None
         self._lock = asyncio.Lock()
@@ -149,6 +150,7 @@ class Reconciler:
         try:
             if look.folder:
                 done.files = await observe_folder(self._mirror)
+                self._asked_for.clear()
                 self._tell_once(done.files)
                 self._note_unreadable(done.files)
             elif look.paths:
@@ -344,6 +346,7 @@ class Reconciler:
         done.plan.partings += plan.partings
         done.plan.held = plan.held
         done.plan.blocked = plan.blocked
+        self._look_for_moved(plan)
         if everything:
             self._undecided = bool(plan.blocked)
         elif plan.blocked:
@@ -355,6 +358,13 @@ class Reconciler:
         done.next_look_ms = next_look_ms(mirror) if plan.unsure else None
         if plan.unsure and (done.next_look_ms is not None or done.hashed.waiting):
             self._undecided = True
+
+    def _look_for_moved(self, plan: decide.Plan) -> None:
+        """Have looked at what seems to be gone, once until the whole folder is looked at."""
+        for path in plan.vanished:
+            if path not in self._asked_for:
+                self._asked_for.add(path)
+                self._mirror.hints.path(path)
 
     async def note_bug(self, error: Exception) -> None:
         """Let an unforeseen failure be seen where people look: nothing is in step then."""

@@ -85,6 +85,13 @@ _OWN_ITEMS = text(
     ORDER BY i.created_ms, i.item_id
     """
 ).bindparams(bindparam("tokens", expanding=True))
+_IN_DOUBT = text(
+    """
+    SELECT t.token FROM transfer t
+    WHERE t.mirror = :mirror AND t.board = :board AND t.token IN :tokens AND t.kind = 'upload'
+      AND t.state IN ('sending', 'unknown')
+    """
+).bindparams(bindparam("tokens", expanding=True))
 
 _TRASHED = text(
     """
@@ -143,8 +150,12 @@ def file_cases(
         "digest",
     )
     own: dict[str, list[OwnItem]] = defaultdict(list)
+    here = {"mirror": mirror, "board": board, "tokens": list(tokens)}
+    # What is on the board by an upload in doubt may never become whole: the upload finds out.
+    doubtful = set(connection.execute(_IN_DOUBT, here).scalars())
     for row in connection.execute(_OWN_ITEMS, {"board": board, "tokens": list(tokens)}):
-        own[tokens[row.token]].append(OwnItem(decode_name(row.item_id), row.version))
+        if row.token not in doubtful:
+            own[tokens[row.token]].append(OwnItem(decode_name(row.item_id), row.version))
     values = {"mirror": mirror, "board": board, "paths": paths}
     trashed = {
         (row.path, row.digest.hex()): decode_name(row.trashed_id)
