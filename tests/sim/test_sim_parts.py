@@ -50,8 +50,8 @@ def test_a_wall_clock_that_steps_back_delays_nobody() -> None:
     loop.run_until_complete(clock.sleep(1.0))
     loop.close()
 
-    assert (clock.now_ns() - before) // 1_000_000_000 == -3599
-    assert clock.monotonic() == pytest.approx(1.0)
+    assert (clock.now_ns() - before) / 1e9 == pytest.approx(-3599.0)
+    assert clock.monotonic() == pytest.approx(1.0, abs=0.001)
 
 
 def test_a_wait_that_nobody_could_end_is_told() -> None:
@@ -68,7 +68,7 @@ def test_a_threads_work_runs_in_the_loop_and_later() -> None:
     result = loop.run_until_complete(asyncio.wait_for(_threaded(), 10.0))
     loop.close()
 
-    assert result == 5.0
+    assert result == pytest.approx(5.0, abs=0.001)
 
 
 async def _threaded() -> float:
