@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -25,12 +24,6 @@ copies = st.lists(
     ),
     unique_by=lambda one: one.item_id, max_size=4,
 )  # fmt: skip
-
-
-def age(one: Copy) -> tuple[float, int, str]:
-    """Return what orders items by age; of whose time nothing is known, that is the youngest."""
-    created = math.inf if one.created_ms is None else one.created_ms
-    return created, len(one.item_id), one.item_id
 
 
 def ids(found: Doubles) -> tuple[str | None, list[str], list[str]]:
