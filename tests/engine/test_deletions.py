@@ -391,6 +391,53 @@ async def test_a_pulled_file_that_was_moved_is_known_again_without_the_state(
         assert await here.quiet()
 
 
+def forget_origin(path: Path) -> None:
+    """Make of a pulled file what it is on a filesystem without attributes."""
+    for name in os.listxattr(path):
+        os.removexattr(path, name)
+
+
+async def test_a_pulled_file_that_was_moved_is_known_again_without_state_and_attributes(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        board = here.server.add_board("board")
+        for seed in range(12):
+            here.server.put(board.board_id, f"{seed}.png", picture(seed), size=(24, 16))
+            here.clock.skip(10.0)
+        await here.look()
+        pulled = sorted((here.folder / "outputs").iterdir())
+        for number, path in enumerate(pulled):
+            forget_origin(path)
+            path.rename(here.folder / f"chosen-{number}.png")
+        here.write("mine.png", seed=99)
+        await here.restart(lose_state=True)
+        here.server.calls.clear()
+
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.linked) == (1, 0, 12)
+        assert here.server.calls["download"] == 12
+        assert len(here.items()) == 13
+        assert await here.quiet()
+
+
+async def test_a_file_with_an_items_time_that_is_another_picture_is_sent_and_the_item_pulled(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        board = here.server.add_board("board")
+        item = here.server.put(board.board_id, "1.png", picture(1), size=(24, 16))
+        mine = here.write("mine.png", seed=2)
+        moment = (item.created_ms or 0) * 1_000_000
+        os.utime(mine, ns=(moment, moment))
+
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.linked) == (1, 1, 0)
+        assert await here.quiet()
+
+
 async def test_a_pulled_file_that_was_edited_and_moved_is_a_new_picture(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         board = here.server.add_board("board")

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.decide_links import REMOVALS, Parting, decide_links
+from boardsync.engine.pulled_before import suspected_items
 from boardsync.files.origin import read_origin
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
@@ -65,10 +66,12 @@ def decide(
     actions = _file_actions(mirror, boards, plan, paths)
     plan.actions += [one for one in actions if one[1].path not in found.claims]
     if mirror.settings.direction.pulls and paths is None:
-        linked = {
+        linked: set[tuple[int, str | None]] = {
             (board, action.item_id) for board, action in plan.actions
             if action.kind is ActionKind.LINK
         }  # fmt: skip
+        with mirror.state.read() as connection:
+            linked |= suspected_items(mirror, connection, plan.actions)
         for record in boards.values():
             matching = search.get(record.id)
             items = _item_actions(mirror, record, matching)

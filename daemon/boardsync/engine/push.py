@@ -20,6 +20,7 @@ from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
 from boardsync.engine.lookup import Arrived, NotThere, doubtful_tokens, look_up
+from boardsync.engine.pulled_before import PulledBefore
 from boardsync.engine.remove import removal_key
 from boardsync.errors import (
     BoardsyncError,
@@ -91,6 +92,7 @@ class Pusher:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
+        self._before = PulledBefore(mirror)
 
     async def carry(self, batch: Sequence[TransferRecord]) -> None:
         """Carry out transfers of one board. Errors end in the state, never in the caller.
@@ -120,7 +122,7 @@ class Pusher:
                 return None
             found = await asyncio.to_thread(self._read, transfer)
             if isinstance(found, Parcel):
-                return found
+                return None if await self._was_pulled(board, found) else found
             if isinstance(found, Unripe):
                 await self._ripen(transfer, found.seconds)
             else:
@@ -209,6 +211,29 @@ class Pusher:
         )
         attempts = transfer.attempts
         await put_back(self._mirror, transfer, error, transfer.state, seconds, attempts=attempts)
+
+    async def _was_pulled(self, board: BoardRecord, parcel: Parcel) -> bool:
+        """Link a file to the item that it was pulled from instead of sending it."""
+        transfer, prepared, stat = parcel.transfer, parcel.prepared, parcel.snapshot.stat
+        size = (prepared.width, prepared.height)
+        item = await self._before.item_of(board, parcel.snapshot.digest, stat.mtime_ns, size)
+        if item is None:
+            return False
+        moment = now_ms(self._mirror.clock)
+        new = links.NewLink(
+            mirror=transfer.mirror, path=parcel.path, digest=parcel.snapshot.digest,
+            board=board.id, item_id=item.item_id, version=item.version, made="pull",
+            run=transfer.run,
+        )  # fmt: skip
+
+        def write(c: Connection) -> None:
+            links.agree(c, new, moment)
+            transfers.finish(c, transfer.id)
+            runs.count(c, transfer.run, moment, linked=1)
+
+        await self._mirror.state.write(write)
+        log.info("not sent: pulled from the board once", path=parcel.path, item=item.item_id)
+        return True
 
     async def _overtaken(self, transfer: TransferRecord, found: Overtaken) -> None:
         if found.rule is not None:

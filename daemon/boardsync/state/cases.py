@@ -107,6 +107,19 @@ _UNLINKED = text(
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id)
     """
 ).bindparams(bindparam("items", expanding=True, type_=_NAME))
+_UNLINKED_TIMES = text(
+    """
+    SELECT i.item_id, i.created_ms FROM item i
+    WHERE i.board = :board AND i.mark IS NULL AND i.created_ms IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id)
+    """
+)
+
+
+def unlinked_times(connection: Connection, board: int) -> list[tuple[str, int]]:
+    """Return the items without a mark that were never linked to anything, and when made (ms)."""
+    rows = connection.execute(_UNLINKED_TIMES, {"board": board})
+    return [(decode_name(row.item_id), row.created_ms) for row in rows]
 
 
 def unlinked_items(
