@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, func, insert, select, text, update
+from sqlalchemy import Connection, Update, bindparam, func, insert, select, text, update
 
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
@@ -26,6 +27,13 @@ _SUPERSEDE_OTHERS = (
     .values(state=LinkState.SUPERSEDED.value, since_ms=bindparam("now_ms"))
 )
 _INSERT = insert(link)
+_LINKS_OF_PATH = select(*_COLUMNS).where(_OF_PATH).order_by(link.c.id.desc())
+_LINKS_OF_ITEM = (
+    select(*_COLUMNS)
+    .where(_ON_BOARD, link.c.item_id == bindparam("of_item"))
+    .order_by(link.c.id.desc())
+)
+_FIND = select(*_COLUMNS).where(link.c.id == bindparam("number"))
 _COUNT_CHANGE = text("UPDATE mirror SET links_changed = links_changed + 1 WHERE id = :mirror")
 _COUNT_CHANGE_OF = text(
     "UPDATE mirror SET links_changed = links_changed + 1"
@@ -96,14 +104,12 @@ def agree(connection: Connection, new: NewLink, now_ms: int) -> Agreement:
 
 def of_path(connection: Connection, mirror: int, path: bytes) -> list[LinkRecord]:
     """Return a file's links, newest first."""
-    query = select(*_COLUMNS).where(link.c.mirror == mirror, link.c.path == path)
-    return _records(connection, query.order_by(link.c.id.desc()))
+    return _records(connection, _LINKS_OF_PATH, {"of_mirror": mirror, "of_path": path})
 
 
 def of_item(connection: Connection, board: int, item_id: str) -> list[LinkRecord]:
     """Return an item's links, newest first."""
-    query = select(*_COLUMNS).where(link.c.board == board, link.c.item_id == item_id)
-    return _records(connection, query.order_by(link.c.id.desc()))
+    return _records(connection, _LINKS_OF_ITEM, {"of_board": board, "of_item": item_id})
 
 
 def of_digest(connection: Connection, mirror: int, digest: str) -> list[LinkRecord]:
@@ -178,7 +184,7 @@ def items_linked_since(connection: Connection, board: int, number: int) -> set[s
 
 def find(connection: Connection, number: int) -> LinkRecord | None:
     """Return one link."""
-    found = _records(connection, select(*_COLUMNS).where(link.c.id == number))
+    found = _records(connection, _FIND, {"number": number})
     return found[0] if found else None
 
 
@@ -190,12 +196,21 @@ def part(connection: Connection, number: int, state: LinkState, now_ms: int) -> 
 def change(connection: Connection, number: int, now_ms: int, **values: object) -> None:
     """Change a link. What was known of a missing side, and a person's answer, are settled."""
     connection.execute(_COUNT_CHANGE_OF, {"number": number})
-    connection.execute(
+    named = {f"to_{name}": value for name, value in values.items()}
+    given = named | {"number": number, "now_ms": now_ms}
+    connection.execute(_changing(tuple(values)), given)
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> Update:
+    """Build the statement that changes some columns of a link: once."""
+    taken: dict[str, object] = {name: bindparam(f"to_{name}") for name in names}
+    return (
         update(link)
-        .where(link.c.id == number)
+        .where(link.c.id == bindparam("number"))
         .values(
             file_gone_ms=None, file_gone_inode=None, item_gone_ms=None, item_asked=0,
-            item_asked_ms=None, consent=None, since_ms=now_ms, **values,
+            item_asked_ms=None, consent=None, since_ms=bindparam("now_ms"), **taken,
         )
     )  # fmt: skip
 
@@ -301,6 +316,8 @@ def forget(connection: Connection, number: int) -> None:
     connection.execute(link.delete().where(link.c.id == number))
 
 
-def _records(connection: Connection, query: Any) -> list[LinkRecord]:
-    rows = connection.execute(query).all()
+def _records(
+    connection: Connection, query: Any, values: dict[str, object] | None = None
+) -> list[LinkRecord]:
+    rows = connection.execute(query, values).all()
     return [to_record(LinkRecord, row) for row in rows]

@@ -115,6 +115,11 @@ _DESCRIBE = _upsert(
 )
 
 
+_FIND_ITEM = select(item).where(
+    item.c.board == bindparam("of_board"), item.c.item_id == bindparam("of_item")
+)
+
+
 def known_files(connection: Connection, mirror: int, below: bytes = b"") -> Iterator[Known]:
     """Stream what is known of a mirror's files in byte order of their paths.
 
@@ -415,9 +420,7 @@ def note_stars(connection: Connection, board: int, changes: Mapping[str, bool]) 
 
 def find_item(connection: Connection, board: int, item_id: str) -> tuple[Item, Mark | None] | None:
     """Return what was last seen of one item."""
-    row = connection.execute(
-        select(item).where(item.c.board == board, item.c.item_id == item_id)
-    ).first()
+    row = connection.execute(_FIND_ITEM, {"of_board": board, "of_item": item_id}).first()
     if row is None:
         return None
     return (

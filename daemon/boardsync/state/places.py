@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from boardsync.state import observations
 from boardsync.state.records import BoardRecord
@@ -24,6 +24,9 @@ _BOARD = (
     board.c.listing_seconds,
     board.c.missing_since_ms,
 )
+
+
+_BOARD_BY_ID = select(*_BOARD).where(board.c.id == bindparam("number"))
 
 
 def mirror_id(connection: Connection, key: str) -> int:
@@ -104,7 +107,7 @@ def board_for(connection: Connection, number: int, subfolder: bytes) -> BoardRec
 
 def board_by_id(connection: Connection, board_id: int) -> BoardRecord:
     """Return a board by our number."""
-    row = connection.execute(select(*_BOARD).where(board.c.id == board_id)).one()
+    row = connection.execute(_BOARD_BY_ID, {"number": board_id}).one()
     return to_record(BoardRecord, row)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
 
-from sqlalchemy import Connection, Select, func, insert, select, update
+from sqlalchemy import Connection, Select, Update, bindparam, func, insert, select, update
 
 from boardsync.state.rows import new_key, to_record
 from boardsync.state.schema import trash
@@ -47,6 +48,9 @@ class TrashRecord:
 
 _COLUMNS = tuple(trash.c[name] for name in TrashRecord.__dataclass_fields__)
 
+# Built once: making a statement costs more than carrying it out, and thousands are restored.
+_FIND = select(*_COLUMNS).where(trash.c.id == bindparam("number"))
+
 
 def add(connection: Connection, now_ms: int, **values: object) -> int:
     """Record that a picture was put into the trash. Returns its number."""
@@ -56,9 +60,16 @@ def add(connection: Connection, now_ms: int, **values: object) -> int:
 
 def change(connection: Connection, number: int, now_ms: int, **values: object) -> None:
     """Record what became of something in the trash."""
-    connection.execute(
-        update(trash).where(trash.c.id == number).values(**values, updated_ms=now_ms)
-    )
+    named = {f"to_{name}": value for name, value in values.items()}
+    given = named | {"number": number, "to_updated_ms": now_ms}
+    connection.execute(_changing((*values, "updated_ms")), given)
+
+
+@cache
+def _changing(names: tuple[str, ...]) -> Update:
+    """Build the statement that changes some columns of an entry: once."""
+    taken: dict[str, object] = {name: bindparam(f"to_{name}") for name in names}
+    return update(trash).where(trash.c.id == bindparam("number")).values(**taken)
 
 
 def forget(connection: Connection, number: int) -> None:
@@ -68,7 +79,7 @@ def forget(connection: Connection, number: int) -> None:
 
 def find(connection: Connection, number: int) -> TrashRecord | None:
     """Return one entry."""
-    row = connection.execute(select(*_COLUMNS).where(trash.c.id == number)).first()
+    row = connection.execute(_FIND, {"number": number}).first()
     return None if row is None else to_record(TrashRecord, row)
 
 
