@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.first_index import first_index
 from benchmarks.idle_pass import idle_pass
+from benchmarks.lost_state import lost_state, lost_state_real
 from benchmarks.memory_idle import memory_idle
 from benchmarks.processes import BenchmarkFailed
 from benchmarks.results import Results, Row, Skipped
@@ -26,6 +27,8 @@ Benchmark = Callable[[Scale, Shared], Results]
 BENCHMARKS: dict[str, Benchmark] = {
     "upload-real": lambda scale, _: upload_real(scale),
     "upload-fake": lambda scale, _: upload_fake(scale),
+    "lost-state": lambda scale, _: lost_state(scale),
+    "lost-state-real": lambda scale, _: lost_state_real(scale),
     "first-index": first_index,
     "idle-pass": idle_pass,
     "memory-idle": memory_idle,

@@ -7,12 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Amounts. files: of the big folder. large, small: uploads of a round. Times in seconds."""
+    """Amounts. Times in seconds.
+
+    files: of the big folder. large, small: uploads of a round. lost: pictures whose state is lost.
+    """
 
     files: int = 100_000
     large: int = 200
     small: int = 600
     small_fake: int = 500
+    lost: int = 10_000
+    lost_real: int = 2000
     rounds: int = 5
     budget: float = 90.0
     idle_wait: float = 10.0
@@ -25,6 +30,6 @@ class Scale:
 def quick_scale() -> Scale:
     """Return the smallest amounts that still exercise everything."""
     return Scale(
-        files=300, large=2, small=8, small_fake=16, rounds=1, budget=5.0, idle_wait=0.5,
-        idle_window=1.0, quick=True,
+        files=300, large=2, small=8, small_fake=16, lost=40, lost_real=8, rounds=1, budget=5.0,
+        idle_wait=0.5, idle_window=1.0, quick=True,
     )  # fmt: skip

@@ -46,8 +46,8 @@ class Case:
 
 def upload_real(scale: Scale) -> Results:
     """Upload to a real InvokeAI server."""
-    if not (scale.real_asked or _real_is_ready()):
-        return [Skipped("upload-real", _HOW_TO_GET_ONE)]
+    if not (scale.real_asked or real_is_ready()):
+        return [Skipped("upload-real", HOW_TO_GET_ONE)]
     with temporary_directory() as base:
         large, small = base / "large", base / "small"
         noise_folder(large, scale.large, LARGE)
@@ -129,13 +129,13 @@ def _fake_server() -> Iterator[str]:
         yield str(json.loads(line)["url"])
 
 
-_HOW_TO_GET_ONE = (
+HOW_TO_GET_ONE = (
     "no InvokeAI at hand; --real installs one (2.7 GB), or name an environment that holds it"
     " in BOARDSYNC_TEST_INVOKEAI_VENV"
 )
 
 
-def _real_is_ready() -> bool:
+def real_is_ready() -> bool:
     """Tell whether a server can be started without installing anything."""
     made = CHECKOUT / ".cache" / f"invokeai-{VERSION}" / "complete"
     return bool(os.environ.get(VENV_VARIABLE)) or made.exists()
