@@ -12,7 +12,7 @@ CASES ?= 100000
 MINUTES ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real torture sim planner bench docs clean
+.PHONY: help setup run check test test-real scenarios torture sim planner bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -22,6 +22,7 @@ help:
 	@echo 'make bench      the benchmarks'
 	@echo
 	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
+	@echo 'make scenarios  ten ways to lose pictures, in full size (in CI it is a fifth)'
 	@echo 'make torture    kill daemons at work: KILLS=100 SERVER=directory, invokeai or fake, SEED=n'
 	@echo 'make sim        random histories of a simulated world: SEEDS=200 fresh ones, SEED=n only one'
 	@echo 'make planner    random cases of the planner alone: CASES=100000'
@@ -56,6 +57,9 @@ test: $(READY)
 
 test-real: $(READY)
 	$(BIN)/pytest -m real
+
+scenarios: $(READY)
+	SCENARIO_SCALE=$${SCENARIO_SCALE:-1} $(BIN)/pytest -m 'real or not real' tests/scenarios
 
 torture: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --minutes $(MINUTES) \

@@ -24,6 +24,7 @@ from boardsync.engine.once import MirrorResult
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.model import Listing, Upload, UploadResult
 from boardsync.servers.directory import DirectoryServer
+from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
 from boardsync.servers.port import BoardId, Server
 from boardsync.servers.wrappers.wrapper import Wrapper
@@ -156,13 +157,15 @@ class DirectoryHands:
 
 
 class InvokeAIHands:
-    """Of the fake InvokeAI."""
+    """Of the fake InvokeAI. options: of our connection to it. url: None is the right one."""
 
     def __init__(self, fake: FakeInvokeAI) -> None:
         self.fake = fake
+        self.options: dict[str, Any] = {}
+        self.url: str | None = None
 
     def server(self, *, used_before: bool) -> Server:
-        return self.fake.server("server")
+        return InvokeAIServer("server", self.url or self.fake.url, **self.options)
 
     def contents(self, board: str = BOARD) -> dict[str, bytes]:
         found = self._board(board)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.files.disk import SYSTEM
+from places import in_namespace
 from scenarios.ground import Ground
 
 FILES = 100
@@ -136,3 +137,40 @@ async def test_a_subfolder_that_cannot_be_read_is_told_and_loses_nothing(here: G
     here.disk = SYSTEM
     await here.restart()
     await require_as_before(here, 40)
+
+
+UNMOUNTED = """
+import subprocess, sys
+from pathlib import Path
+from scenarios.reality import Kept, small, wait
+
+base = Path(sys.argv[1])
+kept = Kept(base)
+disk = base / "disk"
+disk.mkdir()
+
+def mount():
+    subprocess.run(["mount", "--bind", disk, kept.folder], check=True)
+
+kept.configure(mirror="policies: {file_deleted: trash, item_deleted: trash}")
+mount()
+for number in range(50):
+    (kept.folder / f"{number}.png").write_bytes(small(number))
+with kept.living():
+    wait(lambda: kept.told()["synced"] == 50, 20, "in step")
+    before = kept.items()
+    for _ in range(2):
+        subprocess.run(["umount", "-l", kept.folder], check=True)
+        wait(lambda: kept.told()["condition"] == "waiting", 20, "it is seen to be away")
+        assert "mount its disk" in kept.told()["trouble"], kept.told()
+        assert kept.items() == before
+        mount()
+        wait(lambda: kept.told()["condition"] == "synced", 20, "it resumes alone")
+        assert kept.items() == before
+    assert not list((kept.boards / ".boardsync").glob("trash/*"))
+"""
+
+
+@pytest.mark.real
+def test_a_disk_that_is_really_unmounted_under_a_daemon(tmp_path: Path) -> None:
+    in_namespace(UNMOUNTED, str(tmp_path), mounts=True)

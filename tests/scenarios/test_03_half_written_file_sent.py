@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import itertools
 import random
+import time
+from pathlib import Path
 
 import pytest
 
 from scenarios.ground import Ground, shown
+from scenarios.reality import SCALE, Kept, scaled, wait
 from scenarios.writers import FORMATS, WRITERS, drawn
+from torture.writing import visible
 
 
 def require_whole(here: Ground, wanted: set[str]) -> int:
@@ -69,3 +75,42 @@ async def test_a_writer_that_never_ends_is_told_and_never_sent(here: Ground) -> 
     told = here.told()
     assert (told["condition"], told["refused"], here.server.sent) == ("incomplete", 1, 0)
     assert "cut short" in told["refusals"][0]["reason"]
+
+
+@pytest.mark.real
+def test_a_thousand_slow_writers(tmp_path: Path, chance: random.Random) -> None:
+    """All at once, each with rests of up to 6 s, longer than a file has to be quiet here."""
+    kept = Kept(tmp_path)
+    kept.configure(quiet="500ms")
+    writing, wanted = [], set()
+    for seed in range(scaled(1000)):
+        extension, writer = chance.choice([*FORMATS]), chance.choice([*WRITERS.values()])
+        content = drawn(extension, seed)
+        wanted.add(shown(content))
+        path = kept.folder / f"{writer.__name__}-{seed:04}{extension}"
+        steps = writer(path, content, random.Random(chance.random()))
+        heapq.heappush(writing, (time.monotonic() + chance.uniform(0, 10), seed, steps))
+    count = len(writing)
+    seen: dict[tuple[str, int], str] = {}
+    with kept.living():
+        while writing:
+            moment, seed, steps = heapq.heappop(writing)
+            while time.monotonic() < moment:
+                look_at(kept, seen)
+                time.sleep(0.05)
+            if next(steps, "done") != "done":
+                later = time.monotonic() + chance.uniform(0.2, 6)
+                heapq.heappush(writing, (later, seed, steps))
+        wait(lambda: kept.told()["synced"] == count, 120 + 400 * SCALE, "all are in step")
+        look_at(kept, seen)
+    assert set(seen.values()) == wanted
+    assert sorted(shown(one) for one in kept.items().values()) == sorted(wanted)
+
+
+def look_at(kept: Kept, seen: dict[tuple[str, int], str]) -> None:
+    """Look once at everything that ever lay on the board, in its trash too."""
+    for path in [*visible(kept.boards), *visible(kept.boards / ".boardsync" / "trash")]:
+        with contextlib.suppress(FileNotFoundError):
+            key = (path.name, path.stat().st_ino)
+            if key not in seen:
+                seen[key] = shown(path.read_bytes())

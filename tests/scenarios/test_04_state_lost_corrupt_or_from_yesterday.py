@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +13,8 @@ import pytest
 
 from engine.world import picture
 from scenarios.ground import Ground, ground, idle, shown
+from scenarios.reality import Kept, scaled, small
+from torture.writing import visible
 
 FILES = 30
 OUTPUTS = range(700, 705)
@@ -103,3 +107,39 @@ async def test_a_lost_state_and_files_that_were_renamed_meanwhile(here: Ground) 
     assert here.server.sent == sent
     assert sorted(shown(content) for content in here.hands.contents().values()) == items
     assert sorted(map(shown, here.local().values())) == items
+
+
+@pytest.mark.real
+def test_ten_thousand_files_with_a_lost_a_corrupt_and_an_old_state(tmp_path: Path) -> None:
+    count = scaled(10_000)
+    kept = Kept(tmp_path)
+    for number in range(count):
+        path = kept.folder / f"{number % 10}" / f"{number:05}.png"
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(small(number))
+    assert kept.once()["synced"] == count
+    before = {path: os.stat(path).st_ino for path in visible(kept.boards)}
+    old = tmp_path / "old.db"
+    shutil.copy2(kept.state, old)
+
+    def lose() -> None:
+        for path in kept.state.parent.glob("state.db*"):
+            path.unlink()
+
+    def spoil() -> None:
+        with kept.state.open("r+b") as stream:
+            stream.seek(4096)
+            stream.write(b"\xff" * (kept.state.stat().st_size - 4096))
+
+    def set_back() -> None:
+        lose()
+        shutil.copy2(old, kept.state)
+
+    for harm in (lose, spoil, set_back):
+        harm()
+        began = time.monotonic()
+        result = kept.once()
+        print(f"{harm.__name__}: {count} files in step after {time.monotonic() - began:.1f} s")
+        did = (result["uploaded"], result["downloaded"], result["trashed"])
+        assert (did, result["synced"]) == ((0, 0, 0), count)
+        assert {path: os.stat(path).st_ino for path in visible(kept.boards)} == before

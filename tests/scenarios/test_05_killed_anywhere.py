@@ -1,7 +1,7 @@
 """5. kill -9 or power cut anywhere: each picture exactly once, no litter, nothing to be mended.
 
-Here the process ends before or after every single step that changes anything. With real processes
-the torture does it: `make torture`.
+First the process ends before or after every single step that changes anything; then real ones are
+tortured for a moment. `make torture` is the long one.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,13 @@ from boardsync.engine.reconcile import Look
 from boardsync.engine.worker import Worker
 from boardsync.files.durable import TEMP_PREFIX
 from engine.world import picture
+from real.invokeai_server import RealInvokeAI
+from real.tcp_proxy import FaultProxy
 from scenarios.ground import PASSING_ON, Ground, ground
+from torture.boards import DirectoryBoard, InvokeAIBoard
+from torture.rounds import Plan, Report, torture
+from torture.table import findings, moments, table
+from torture.world import World
 
 T = TypeVar("T")
 CHANGES = frozenset(
@@ -124,3 +131,31 @@ async def test_a_picture_is_there_exactly_once_wherever_the_process_ended(
         assert here.told()["condition"] == "synced"
         assert litter(here) == []
         assert here.hands.trash() == []
+
+
+SHORT = Plan(kills=1000, minutes=35 / 60)
+
+
+def require_right(report: Report, server: str, seed: int) -> None:
+    told = f"seed {seed}\n{table(server, report)}\n{moments(report)}\n{findings(report)}"
+    assert not report.findings, told
+    assert report.kills >= 5, told
+
+
+@pytest.mark.real
+def test_killed_at_work_again_and_again_a_directory_holds_every_picture_once(
+    tmp_path: Path, seed: int
+) -> None:
+    world = World(tmp_path, DirectoryBoard(tmp_path / "boards"), seed)
+    require_right(torture(world, SHORT, print), "directory", seed)
+
+
+@pytest.mark.real
+def test_killed_at_work_behind_a_bad_network_invokeai_holds_every_picture_once(
+    tmp_path: Path, seed: int, invokeai: RealInvokeAI
+) -> None:
+    with FaultProxy(invokeai.port, seed=seed) as proxy:
+        board = InvokeAIBoard(invokeai.url, proxy.url)
+        with closing(board):
+            world = World(tmp_path, board, seed, proxy)
+            require_right(torture(world, SHORT, print), "invokeai", seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from engine.world import picture
 from local.overflow import overflow_the_queue
 from places import in_namespace
 from scenarios.ground import Ground, ground
+from scenarios.reality import SCALE, Kept, names_in, scaled, small, wait
 
 AT_ONCE = {"settle": {"quiet": "0 s", "quiet_uncertain": "0 s", "rewrite": "0 s"}}
 SECONDS = 20.0
@@ -129,3 +131,23 @@ async def test_a_mount_that_tells_nothing_is_polled(tmp_path: Path) -> None:
             here.write(f"late/{seed}.png", seed=seed)
         await until(lambda: here.told()["synced"] == 5)
         assert "looked at every 1 s" in str(service.watching["m"].stats()["remark"])
+
+
+@pytest.mark.real
+def test_a_burst_of_files_into_a_watched_tree(tmp_path: Path) -> None:
+    """As fast as they can be copied, into folders that did not exist before."""
+    count = scaled(60_000)
+    kept, staged = Kept(tmp_path), tmp_path / "staged"
+    for number in range(count):
+        folder = staged / f"{number // 1000:02}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:05}.png").write_bytes(small(number))
+    with kept.living():
+        wait(lambda: kept.told()["scanned_ms"] is not None, 20, "watching")
+        subprocess.run(["cp", "-r", f"{staged}/.", kept.folder], check=True)
+        seen = wait(lambda: kept.told()["files"] == count, 300, "all files were seen")
+        told = kept.told()
+        print(f"{count} files seen {seen:.1f} s after the last: {told['watcher']}")
+        done = wait(lambda: kept.told()["synced"] == count, 3600 * SCALE + 300, "in step")
+        print(f"in step {done:.1f} s later")
+    assert names_in(kept.boards / "Board") == count

@@ -12,6 +12,7 @@ from boardsync.engine.clock import Clock
 from boardsync.errors import (
     NotAuthorised,
     OutcomeUnknown,
+    ServerBusy,
     ServerFault,
     ServerUnreachable,
     TryAgain,
@@ -64,9 +65,7 @@ class Gate:
     def _concerns_server(self, error: Exception) -> bool:
         if isinstance(error, OutcomeUnknown):
             return self._doubts >= DOUBTS
-        if isinstance(error, (NotAuthorised, ServerUnreachable, ServerFault)):
-            return True
-        return getattr(error, "retry_after", None) is not None
+        return isinstance(error, (NotAuthorised, ServerUnreachable, ServerBusy, ServerFault))
 
     def worked(self) -> None:
         """Open the gate: the server did what it was asked."""
