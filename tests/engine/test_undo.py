@@ -21,12 +21,15 @@ from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
 from engine.world import World, picture, world
 
 TRASH = {"file_deleted": "trash", "item_deleted": "trash"}
+APART = 3600.0
+"""Between the times of files and of items: of one moment they might be the same picture."""
 
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[World]:
     async with world(tmp_path, policies=TRASH) as made:
         made.server.add_board("board")
+        made.clock.skip(APART)
         yield made
 
 
@@ -518,6 +521,7 @@ async def test_killed_anywhere_and_repeated_it_ends_as_if_it_had_not_been(
 ) -> None:
     async with world(tmp_path, policies=TRASH) as here:
         here.server.add_board("board")
+        here.clock.skip(APART)
         here.write("a.png", seed=1)
         here.write("b.png", seed=2)
         here.server.put(here.board().board_id, "x.png", picture(3), size=(24, 16))
