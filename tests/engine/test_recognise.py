@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine.recognise import SAMPLE
+from boardsync.engine.recognise import FIRST
 from engine.world import World, world
 
 
@@ -81,10 +81,12 @@ async def test_marks_that_name_another_picture_prove_nothing(here: World) -> Non
 
 
 async def test_a_new_mirror_makes_its_board_after_a_few_questions(here: World) -> None:
+    here.server.add_board("somebody's")
+
     result = await here.look()
 
-    assert (result.uploaded, names(here)) == (12, ["board"])
-    assert here.server.calls["find"] == SAMPLE
+    assert (result.uploaded, names(here)) == (12, ["board", "somebody's"])
+    assert here.server.calls["find"] == FIRST
 
 
 async def test_each_subfolder_finds_its_own_renamed_board(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from sqlalchemy import Connection
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.recognise import recognise_board
+from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
@@ -61,13 +63,19 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
     if found is None and bound is not None:
         raise _deleted(mirror, name)
     if found is None and not known and mirror.settings.direction.pushes:
-        found = await recognise_board(mirror, subfolder, there)
+        found = await recognise_board(mirror, subfolder, there, await _others(mirror, subfolder))
     if found is not None:
         return await _bind(mirror, subfolder, found)
     if not (may_create and mirror.settings.create_board):
         return None
     made = await _create(mirror, name)
     return await _bind(mirror, subfolder, made, made_by_us=True)
+
+
+async def _others(mirror: Mirror, subfolder: bytes) -> frozenset[str]:
+    """Return the names of the boards that other subfolders want."""
+    wanted = await asyncio.to_thread(wanted_subfolders, mirror)
+    return frozenset(board_name(mirror, one) for one in wanted if one != subfolder)
 
 
 def _deleted(mirror: Mirror, name: str) -> BoardMissing:

@@ -7,8 +7,9 @@ lost, and a board that was renamed. Making another would double every picture.
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -21,70 +22,109 @@ from boardsync.state import observations, places
 
 log = structlog.get_logger(__name__)
 
-SAMPLE = 8
-"""Pictures that are looked for. A person can have put a few of ours on other boards."""
+FIRST = 8
+MOST = 32
+"""How many files are asked for: a folder that was never sent is told by the first few."""
+LARGEST = 64 << 20
+
+
+@dataclass(slots=True)
+class Votes:
+    """By board, when the items were made that stand for files. asked: how many files there were."""
+
+    asked: int = 0
+    ages: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
 
 
 async def recognise_board(
-    mirror: Mirror, subfolder: bytes, boards: Sequence[Board]
+    mirror: Mirror, subfolder: bytes, boards: Sequence[Board], others: Collection[str]
 ) -> Board | None:
-    """Return the board that holds most of a sample of a subfolder's pictures, as we sent them.
+    """Return the board where most of some sampled files of a subfolder have their items.
 
-    boards: those that are there, oldest first. None when no other board holds any. Raises as
-    asking does.
+    boards: those that are there. others: names of the boards of other subfolders, whose pictures
+    may be the same. A person may have put some of our pictures on another board: it is not taken
+    unless it holds most, and of two that hold as many the one with the older items is ours. None
+    when there is no such board. Raises as asking does.
     """
-    digests = await asyncio.to_thread(_sample, mirror, subfolder)
-    free = {one.board_id: one for one in boards if one.board_id not in _taken(mirror)}
-    holding: Counter[str | None] = Counter()
-    for digest in digests:
-        holding.update(await _boards_with(mirror, digest, free))
-    if not holding:
+    with mirror.state.read() as connection:
+        taken = places.ever_bound(connection, mirror.number)
+    eligible = {
+        one.board_id: one for one in boards
+        if one.board_id is not None and one.board_id not in taken and one.name not in others
+    }  # fmt: skip
+    if not eligible:
         return None
-    most = max(holding.values())
-    found = next(one for board_id, one in free.items() if holding[board_id] == most)
+    votes = await _ask(mirror, subfolder, set(eligible))
+    most = [one for one in votes.ages if len(votes.ages[one]) * 2 > votes.asked]
+    if not most:
+        return None
+    best = min(most, key=lambda one: (-len(votes.ages[one]), min(votes.ages[one]), one))
+    found, pictures = eligible[best], f"{len(votes.ages[best])} of {votes.asked} looked for"
     log.warning(
         "no board has this name, but one holds pictures that this mirror sent: it is used",
-        board=found.name, board_id=found.board_id, pictures=f"{most} of {len(digests)} looked for",
+        board=found.name, board_id=found.board_id, pictures=pictures,
     )  # fmt: skip
     return found
 
 
-def _sample(mirror: Mirror, subfolder: bytes) -> list[str]:
-    """Hash some of a subfolder's pictures, those apart that were pulled."""
-    digests: dict[str, None] = {}
+async def _ask(mirror: Mirror, subfolder: bytes, eligible: set[str]) -> Votes:
+    """Look for some of a subfolder's files on the server; for few when none of those is there."""
+    votes = Votes()
+    for path in await asyncio.to_thread(_sample, mirror, subfolder):
+        if votes.asked >= FIRST and not votes.ages:
+            break
+        digest = await asyncio.to_thread(_digest, mirror, path)
+        if digest is None:
+            continue
+        votes.asked += 1
+        for board_id, created in (await _holders(mirror, digest, eligible)).items():
+            votes.ages[board_id].append(created)
+    return votes
+
+
+async def _holders(mirror: Mirror, digest: str, eligible: set[str]) -> dict[str, int]:
+    """Return the boards that hold an item with exactly our mark of a picture, and its age."""
+    token = token_for(mirror.key, digest)
+    hits: dict[str, list[Item]] = {}
+    for item in await mirror.server.find(token):
+        if item.board_id in eligible and not item.trashed:
+            hits.setdefault(str(item.board_id), []).append(item)
+    holders: dict[str, int] = {}
+    for board_id, items in hits.items():
+        marks = await mirror.server.marks(board_id, [one.item_id for one in items])
+        ages = [
+            one.created_ms or 0 for one in items
+            if (mark := marks.get(one.item_id)) is not None
+            and (mark.mirror, mark.token, mark.file) == (mirror.key, token, digest)
+        ]  # fmt: skip
+        if ages:
+            holders[board_id] = min(ages)
+    return holders
+
+
+def _sample(mirror: Mirror, subfolder: bytes) -> list[bytes]:
+    """Return some of the subfolder's files to push, spread evenly, in memory for that many.
+
+    The first few of what is returned are spread as well.
+    """
+    layout, kept, stride, seen = mirror.layout, list[bytes](), 1, 0
     with mirror.state.read() as connection:
-        for path, *_ in observations.known_files(connection, mirror.number, subfolder):
-            layout = mirror.layout
+        for path, size, *_ in observations.known_files(connection, mirror.number, subfolder):
             if layout.subfolder_of(path) != subfolder or layout.is_pulled_area(path):
                 continue
-            try:
-                digests[digest_file(mirror.absolute(path), mirror.disk)[0]] = None
-            except (FileChanging, PictureRefused):
+            if not 0 < size <= LARGEST:
                 continue
-            if len(digests) == SAMPLE:
-                break
-    return list(digests)
+            if seen % stride == 0:
+                kept.append(path)
+                if len(kept) > MOST:
+                    kept, stride = kept[::2], stride * 2
+            seen += 1
+    step = max(1, len(kept) // FIRST)
+    return [path for start in range(step) for path in kept[start::step]]
 
 
-def _taken(mirror: Mirror) -> set[str | None]:
-    """Return the boards that are those of other subfolders."""
-    with mirror.state.read() as connection:
-        return {one.server_id for one in places.boards(connection, mirror.number)}
-
-
-async def _boards_with(
-    mirror: Mirror, digest: str, among: Collection[str | None]
-) -> set[str | None]:
-    """Return the boards that hold a picture with exactly our mark."""
-    token = token_for(mirror.key, digest)
-    found: dict[str | None, list[Item]] = {}
-    for item in await mirror.server.find(token):
-        if item.board_id in among and not item.trashed:
-            found.setdefault(item.board_id, []).append(item)
-    holding = set()
-    for board_id, items in found.items():
-        marks = await mirror.server.marks(board_id, [one.item_id for one in items])
-        ours = (mirror.key, token, digest)
-        if any(mark and (mark.mirror, mark.token, mark.file) == ours for mark in marks.values()):
-            holding.add(board_id)
-    return holding
+def _digest(mirror: Mirror, path: bytes) -> str | None:
+    try:
+        return digest_file(mirror.absolute(path), mirror.disk)[0]
+    except (FileChanging, PictureRefused):
+        return None

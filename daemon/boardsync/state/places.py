@@ -105,6 +105,14 @@ def board_for(connection: Connection, number: int, subfolder: bytes) -> BoardRec
     return None if row is None else to_record(BoardRecord, row)
 
 
+def ever_bound(connection: Connection, number: int) -> set[str]:
+    """Return the server's ids of all boards that a mirror uses or used."""
+    query = select(board.c.server_id).where(
+        board.c.mirror == number, board.c.server_id.is_not(None)
+    )
+    return set(connection.execute(query).scalars())
+
+
 def board_by_id(connection: Connection, board_id: int) -> BoardRecord:
     """Return a board by our number."""
     row = connection.execute(_BOARD_BY_ID, {"number": board_id}).one()

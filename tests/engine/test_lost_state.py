@@ -1,0 +1,169 @@
+"""A state that was lost, or is older than what happened: rebuilt from the disk and the marks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.world import World, picture, world
+
+
+def fill(here: World, count: int = 20, below: str = "") -> None:
+    for seed in range(count):
+        here.write(f"{below}{seed:02}.png", seed=seed + 100 * len(below))
+
+
+def copy_items(here: World, name: str, count: int) -> None:
+    """Put copies of our items, marks and all, on another board: as a person may."""
+    other = here.server.add_board(name)
+    for item in here.items()[:count]:
+        stored = here.server._stored[item.item_id]
+        here.server.put(other.board_id, "copy.png", stored.content, mark=stored.mark, size=(24, 16))
+
+
+async def rename_board(here: World, before: str, after: str) -> None:
+    await here.server.rename_board(here.board(before).board_id, after)
+
+
+async def test_a_board_that_was_renamed_is_found_by_its_marks(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        await rename_board(here, "board", "renamed")
+        await here.restart(lose_state=True)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.linked, result.synced) == (0, 20, 20)
+        assert [one.name for one in await here.server.boards()] == ["renamed"]
+        assert await here.quiet()
+
+
+async def test_new_files_go_to_the_renamed_board(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        await rename_board(here, "board", "renamed")
+        await here.restart(lose_state=True)
+        here.write("new.png", seed=77)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.linked) == (1, 20)
+        assert len(here.items("renamed")) == 21
+
+
+async def test_copies_on_another_board_do_not_make_it_ours(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        copy_items(here, "favourites", 5)
+        await rename_board(here, "board", "renamed")
+        await here.restart(lose_state=True)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.linked) == (0, 20)
+        assert len(here.items("favourites")) == 5
+
+
+async def test_of_two_boards_with_all_our_pictures_the_older_items_are_ours(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        here.clock.skip(3600)
+        copy_items(here, "a copy", 20)
+        await rename_board(here, "board", "renamed")
+        await here.restart(lose_state=True)
+
+        await here.look()
+        here.write("new.png", seed=77)
+        await here.look()
+
+        assert (len(here.items("renamed")), len(here.items("a copy"))) == (21, 20)
+
+
+async def test_a_board_with_a_few_copies_is_not_taken_when_ours_was_deleted(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        copy_items(here, "favourites", 5)
+        for item in here.items():
+            here.server.remove(item.item_id)
+        await rename_board(here, "board", "empty")
+        await here.restart(lose_state=True)
+
+        await here.look()
+
+        assert (len(here.items("board")), len(here.items("favourites"))) == (20, 5)
+
+
+async def test_what_lies_in_the_trash_tells_of_no_board(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        for number, item in enumerate(here.items()):
+            await here.server.trash(item, f"key-{number}")
+        await rename_board(here, "board", "empty")
+        await here.restart(lose_state=True)
+
+        await here.look()
+
+        assert (len(here.items("board")), len(here.items("empty"))) == (20, 0)
+
+
+async def test_each_subfolder_finds_its_renamed_board(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        for below in ("a/", "bb/", "ccc/"):
+            fill(here, 9, below)
+        await here.look()
+        await rename_board(here, "a", "one")
+        await rename_board(here, "bb", "two")
+        await here.restart(lose_state=True)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.linked, result.synced) == (0, 27, 27)
+        assert sorted(one.name for one in await here.server.boards()) == ["ccc", "one", "two"]
+
+
+async def test_a_copied_subfolder_gets_a_board_of_its_own(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        fill(here, 9, "hands/")
+        await here.look()
+        for path in list((here.folder / "hands").iterdir()):
+            here.write(f"again/{path.name}", path.read_bytes())
+        await here.restart(lose_state=True)
+
+        await here.look()
+
+        assert (len(here.items("hands")), len(here.items("again"))) == (9, 9)
+
+
+async def test_another_board_in_the_settings_is_made_though_the_former_one_is_there(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        fill(here)
+        await here.look()
+        await here.close()
+        here.settings["mirrors"][0]["board"] = "another"
+        await here.open()
+
+        await here.look()
+
+        assert (len(here.items("another")), len(here.items("board"))) == (20, 20)
+
+
+async def test_a_folder_that_was_never_sent_asks_for_a_few_files_only(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        here.server.add_board("somebody's")
+        fill(here, 60)
+
+        await here.look()
+
+        assert here.server.calls["find"] <= 8
+        assert here.contents() == sorted(picture(seed) for seed in range(60))
