@@ -242,6 +242,43 @@ async def test_a_renamed_file_of_which_only_the_new_name_was_told_is_not_sent_ag
         assert await here.quiet()
 
 
+async def test_one_of_two_copies_that_goes_to_another_board_leaves_the_item_to_the_other(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        here.write("one/b.png", seed=1)
+        here.write("two/c.png", seed=2)
+        await here.look()
+        (here.folder / "one" / "b.png").rename(here.folder / "two" / "b.png")
+
+        await here.look()
+        await here.look()
+
+        assert here.contents("one") == [picture(1)]
+        assert here.contents("two") == sorted([picture(1), picture(2)])
+        assert await here.quiet()
+
+
+async def test_nothing_is_fetched_to_a_bare_mount_point(tmp_path: Path) -> None:
+    async with world(tmp_path, direction="both", policies={"file_deleted": "trash"}) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        here.folder.rename(here.base / "away")
+        here.folder.mkdir()
+        here.server.put(here.board().board_id, "o.png", picture(2))
+        await here.look(patience=0.0)
+        beneath = here.local()
+
+        here.folder.rmdir()
+        (here.base / "away").rename(here.folder)
+        await here.look()
+
+        assert beneath == {}
+        assert sorted(here.local().values()) == sorted([picture(1), picture(2)])
+        assert here.contents() == sorted([picture(1), picture(2)])
+
+
 class Guarded(SystemDisk):
     """A disk on which, for a while, nobody may open a picture: their rights lie elsewhere."""
 

@@ -357,13 +357,27 @@ def _temporary_name(mirror: Mirror, item: Item) -> bytes:
 
 def _open_temporary(mirror: Mirror, path: bytes) -> Any:
     disk = mirror.disk
-    open_root(mirror.root, disk)
+    _require_the_known_folder(mirror)
     try:
         make_directories(os.path.dirname(path), disk)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
         return disk.fdopen(disk.open(path, flags, 0o666), "w+b")
     except OSError as error:
         raise _disk_error(error, path) from error
+
+
+def _require_the_known_folder(mirror: Mirror) -> None:
+    """Raise FolderAway where the last walk went through another folder.
+
+    What is written to a bare mount point is gone, and looks deleted, once its disk is back.
+    """
+    there = open_root(mirror.root, mirror.disk)
+    with mirror.state.read() as connection:
+        known = places.root_identity(connection, mirror.number)
+    if known not in (None, "", f"{there.device}:{there.inode}"):
+        raise FolderAway(
+            f"{os.fsdecode(mirror.root)}: another folder than the one that was looked at last"
+        )
 
 
 def _finish_temporary(disk: Disk, stream: Any, path: bytes, item: Item, digest: str) -> None:

@@ -188,6 +188,9 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     away = case.home is not None and case.home != case.board
     if away and not policy.pushes:
         return LinkVerdict("its file was moved", parted=LinkState.FILE_GONE)
+    if away and case.shared:
+        reason = "its file was moved; another file holds the same picture and keeps the item"
+        return LinkVerdict(reason, parted=LinkState.FILE_GONE)
     renaming = policy.names_kept and policy.pushes and not case.pulled and not case.shared
     kind = ActionKind.MOVE_ITEM if away or renaming else ActionKind.FOLLOW
     reason = "its file was moved to another board's folder" if away else "its file was renamed"
