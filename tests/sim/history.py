@@ -85,11 +85,12 @@ class World:
         self.weather = Weather()
         self.process = Process()
         self.assembly: Assembly | None = None
+        self.state_harmed = False
         self.note(f"the world: {self.setup}")
         for path in (FOLDER, TRASH):
             self.disk.make(path)
         made = self.setup.board_names[: 2 if self.setup.pushes else None]
-        for name in [*made, "elsewhere"]:
+        for name in [*made, "elsewhere", *(made[:1] if self.setup.doubled_board else ())]:
             self.server.add_board(name)
 
     def note(self, text: str) -> None:
@@ -173,7 +174,7 @@ class World:
 async def _live(world: World) -> None:
     """Let a process live while people act and the weather is bad."""
     source, setup = world.source, world.setup
-    world.weather = draw_weather(source)
+    world.weather = draw_weather(source, setup)
     _draw_disk_faults(world)
     mortal = source.random() < 0.8
     steps = int(MOST_STEPS ** source.random()) if mortal else None
@@ -196,6 +197,29 @@ async def _live(world: World) -> None:
     for _ in range(source.choice((0, 0, 3))):
         _act(world)
     world.loop.pass_time(source.choice((0.0, 5.0, 4000.0)))
+    _harm_state(world)
+
+
+def _harm_state(world: World) -> None:
+    """Keep a copy of the state file; at times lose it, spoil it, or go back to an older copy."""
+    copies = sorted(world.state.parent.glob("copy-*"))
+    shutil.copy(world.state, world.state.parent / f"copy-{len(copies)}")
+    harm = world.source.random()
+    if harm > 0.12:
+        return
+    for path in world.state.parent.glob("state.db-*"):
+        path.unlink()
+    world.state_harmed = True
+    if harm < 0.04:
+        world.note("the state is lost")
+        world.state.write_bytes(_template())
+    elif harm < 0.08 or not copies:
+        world.note("the state is damaged")
+        world.state.write_bytes(b"\0" * 100 + world.state.read_bytes()[100:])
+    else:
+        number = world.source.randrange(len(copies))
+        world.note(f"the state is that after life {number}")
+        shutil.copy(world.state.parent / f"copy-{number}", world.state)
 
 
 def _act(world: World) -> None:
@@ -210,6 +234,22 @@ def _act(world: World) -> None:
         seconds = world.source.choice((-3600.0, 3600.0, -40.0))
         world.note(f"the clock steps by {seconds}")
         world.clock.step(seconds)
+    if world.source.random() < 0.04:
+        _strike_server(world)
+    if world.source.random() < 0.02 and not world.people.away:
+        world.people.unmount()
+
+
+def _strike_server(world: World) -> None:
+    """Restart the server, or have it maintained for a while."""
+    weather, seconds = world.weather, world.source.choice((4.0, 40.0, 100.0))
+    if world.source.random() < 0.5:
+        world.note(f"the server is in maintenance for {seconds}")
+        weather.maintained = world.loop.time() + seconds
+    else:
+        world.note(f"the server restarts within {seconds}")
+        weather.down = world.loop.time() + seconds
+        weather.restarts += 1
 
 
 def _draw_disk_faults(world: World) -> None:
@@ -240,6 +280,7 @@ async def _answer_holds(world: World, assembly: Assembly) -> None:
 async def _find_peace(world: World) -> None:
     """Let everything work, and wait until nothing happens any more."""
     world.weather = Weather(slow=0.02)
+    world.people.mount()
     faults = world.disk.faults
     faults.room, faults.failing, faults.crippled, faults.blind = None, 0.0, False, False
     faults.unreadable = set()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.wanted import wanted_subfolders
 from boardsync.files.durable import TEMP_PREFIX
+from boardsync.model import LinkState
 from boardsync.state import links, observations, places, summary, transfers
 from sim.setup import FOLDER
 
@@ -31,8 +32,10 @@ def _nothing_lost(world: World) -> None:
 
 
 def _no_litter(world: World) -> None:
-    for path in world.disk.files(b"/sim"):
-        if path.rsplit(b"/", 1)[-1].startswith(TEMP_PREFIX):
+    for path in world.disk.files(FOLDER):
+        directory, _, name = path.rpartition(b"/")
+        # Not yet found again: one whose directory people renamed before the next process began.
+        if name.startswith(TEMP_PREFIX) and not world.people.has_renamed(directory):
             world.find(f"litter: {path!r}")
     for stored in world.server._stored.values():
         if not stored.whole and stored.mark is not None:
@@ -45,6 +48,7 @@ def _no_doubles(world: World) -> None:
     ours = Counter(
         (stored.item.board_id, stored.content) for stored in server._stored.values()
         if stored.mark is not None and stored.whole and not stored.item.trashed
+        and not stored.item.starred  # a double that is starred is told, and stays
     )  # fmt: skip
     for (board, content), count in ours.items():
         allowed = 1 if one else max(1, ledger.local[content])
@@ -52,14 +56,21 @@ def _no_doubles(world: World) -> None:
         hidden = not one and content in ledger.hidden
         if count > allowed and content not in ledger.remote_touched and not hidden:
             world.find(f"{count} items of {ledger.word(content)} on {board}")
-    files = Counter(world.disk.files(FOLDER).values())
-    for content, count in files.items():
-        if (
-            one
-            and ledger.knows(content)
-            and count > max(1, ledger.local[content] + ledger.remote[content])
-        ):
+    for content, count in Counter(world.disk.files(FOLDER).values()).items():
+        if one and ledger.knows(content) and count > _most_files(world, content):
             world.find(f"{count} files of {ledger.word(content)}")
+
+
+def _most_files(world: World, content: bytes) -> int:
+    """Return how many files of a content there may be: as many as people put anywhere.
+
+    One more where they moved a pulled file before a killed daemon had recorded it, or an item
+    that a mirror in one direction does not follow.
+    """
+    ledger, direction = world.ledger, world.setup.mirror["direction"]
+    moved = ledger.remote[content] > 0 and content in ledger.local_touched
+    moved |= direction == "pull" and content in ledger.remote_touched
+    return max(1, ledger.local[content] + ledger.remote[content]) + moved
 
 
 def _nothing_missing(world: World, assembly: Assembly) -> None:
@@ -97,11 +108,14 @@ def _nothing_missing(world: World, assembly: Assembly) -> None:
 
 
 def _is_left_alone(assembly: Assembly, board: int, item_id: str) -> bool:
-    """Tell whether an item's file is one that a rule leaves alone now."""
+    """Tell whether an item's file is left alone: by a rule, or since its link was parted."""
     mirror = assembly.mirrors[0]
     with mirror.state.read() as connection:
-        paths = [one.path for one in links.of_item(connection, board, item_id)]
-    return any(mirror.rules().verdict(path, False) is not None for path in paths)
+        found = links.of_item(connection, board, item_id)
+    return any(
+        one.state == LinkState.ITEM_GONE or mirror.rules().verdict(one.path, False) is not None
+        for one in found
+    )
 
 
 def _nothing_waits(world: World, assembly: Assembly) -> None:

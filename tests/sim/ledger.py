@@ -7,7 +7,7 @@ from collections import Counter
 from boardsync.formats import PNG
 from boardsync.servers.memory import MemoryServer
 from picture_samples import sample
-from sim.setup import FOLDER, TRASH
+from sim.setup import SIM
 from sim.tree import Tree
 
 
@@ -58,7 +58,7 @@ class Ledger:
 
     def everywhere(self) -> set[bytes]:
         """Return all contents that are somewhere now."""
-        found = set(self._disk.files(FOLDER).values()) | set(self._disk.files(TRASH).values())
+        found = set(self._disk.files(SIM).values())
         found.update(one.content for one in self._server._stored.values() if one.whole)
         return found
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 from boardsync.model import Category
 from boardsync.servers.memory import MemoryServer, Stored
 from sim.ledger import Ledger
 from sim.loop import SimLoop
-from sim.setup import FOLDER, SUBFOLDERS, Setup
+from sim.setup import AWAY, BENEATH, FOLDER, SUBFOLDERS, Setup
 from sim.tree import Tree
 
 IGNORE = FOLDER + b"/.boardsyncignore"
@@ -34,16 +34,46 @@ class People:
     journal: Callable[[str], None]
     hint: Hint
     made: int = 0
+    away: bool = False
+    renamed: list[bytes] = field(default_factory=list)
 
     def act(self) -> None:
         """Do something, if there is anything to do it to."""
+        if self.away:
+            self.source.choice(self._acts_on_the_server())()
+            return
         acts = [self._add, self._add, self._add, self._rewrite, self._rename, self._move,
                 self._delete, self._copy, self._back_again, self._slowly, self._rename_directory,
                 self._delete_directory, self._ignore]  # fmt: skip
-        acts += [self._put_item, self._put_item, self._put_item, self._edit_item,
-                 self._remove_item, self._move_item, self._star_item]  # fmt: skip
-        self.source.choice(acts)()
+        self.source.choice([*acts, *self._acts_on_the_server()])()
         self._note_hidden()
+
+    def _acts_on_the_server(self) -> list[Callable[[], None]]:
+        return [self._put_item, self._put_item, self._put_item, self._edit_item,
+                self._remove_item, self._move_item, self._star_item]  # fmt: skip
+
+    def has_renamed(self, directory: bytes) -> bool:
+        """Tell whether a directory has the name that somebody gave it, or one above it has."""
+        return any((directory + b"/").startswith(one + b"/")
+                   for one in self.renamed)  # fmt: skip
+
+    def unmount(self) -> None:
+        """Take the folder's disk away: an empty directory is left."""
+        self.journal("person: unmounts the disk")
+        self.away = True
+        self.disk.rename(FOLDER, AWAY)
+        self.disk.make(FOLDER)
+        self.loop.call_later(self.source.choice((3.0, 30.0, 200.0)), self.mount)
+
+    def mount(self) -> None:
+        """Bring the disk back, over what was written beneath it."""
+        if not self.away:
+            return
+        self.journal("person: mounts the disk")
+        self.away = False
+        self.disk.rename(FOLDER, BENEATH + b"/%d" % self._number())
+        self.disk.rename(AWAY, FOLDER)
+        self.hint(b"", False)
 
     # --- in the folder --------------------------------------------------------------------
 
@@ -75,7 +105,7 @@ class People:
         self._tell(path, closed=False)
 
         def go_on() -> None:
-            if self.disk.find(path) is not None:
+            if self.disk.find(path) is not None and not self.away:
                 self._write(path, content, "finish")
 
         self.loop.call_later(self.source.choice((0.5, 3.0, 15.0)), go_on)
@@ -133,6 +163,7 @@ class People:
         for content in self.disk.files(path).values():
             self.ledger.touched(content)
         self.disk.rename(path, target)
+        self.renamed.append(target)
         self._tell(path, closed=False)
         self._tell(target, closed=False)
 

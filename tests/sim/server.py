@@ -35,7 +35,9 @@ class Weather:
     happened, but the answer was lost. dropped: it did not, and the answer was lost. late: an
     upload is stored only after its answer was lost, up to `latest` seconds later. ghost: an
     upload is listed and never becomes whole. short: a listing leaves something out. slow:
-    seconds that a call may take. down: until when (by the loop's time) all calls are refused.
+    seconds that a call may take. down, maintained: until when (by the loop's time) all calls are
+    refused, or answered with 409. restarts: how often the server began anew; what was under way
+    then never arrives.
     """
 
     refused: float = 0.0
@@ -49,6 +51,8 @@ class Weather:
     short: float = 0.0
     slow: float = 0.05
     down: float = 0.0
+    maintained: float = 0.0
+    restarts: int = 0
 
 
 class SimServer(Wrapper):
@@ -94,6 +98,9 @@ class SimServer(Wrapper):
         if loop.time() < weather.down or self._happens(weather.refused):
             self._journal(f"{operation}: refused")
             raise ServerUnreachable(f"server {name}: connection refused")
+        if loop.time() < weather.maintained:
+            self._journal(f"{operation}: in maintenance")
+            raise ServerBusy(f"server {name}: in maintenance")
         if self._happens(weather.busy):
             self._journal(f"{operation}: busy")
             seconds = self._source.choice((None, 1.0, 7.0))
@@ -143,14 +150,16 @@ class SimServer(Wrapper):
             return answer
         if fate == "late":
             wait = self._source.uniform(0.5, self._weather.latest)
-            asyncio.get_running_loop().call_later(wait, self._store_late, board_id, upload)
+            asyncio.get_running_loop().call_later(
+                wait, self._store_late, board_id, upload, self._weather.restarts
+            )
         if fate == "ghost" and upload.replaces is None:
             self._memory.put_upload(board_id, upload, upload.name, whole=False)
         self._journal(f"upload of {upload.mark.file[:8]}: {fate}")
         return UploadResult(Outcome.UNKNOWN, error=self._lost(upload.name))
 
-    def _store_late(self, board_id: BoardId, upload: Upload) -> None:
-        if board_id not in self._memory._boards:
+    def _store_late(self, board_id: BoardId, upload: Upload, restarts: int) -> None:
+        if board_id not in self._memory._boards or restarts != self._weather.restarts:
             return
         result = self._memory._receive(board_id, upload)
         self._journal(f"stored late: {upload.mark.file[:8]}: {result.outcome.value}")

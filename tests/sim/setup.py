@@ -11,11 +11,15 @@ from boardsync.model import Capabilities
 from boardsync.servers.memory import CAPABILITIES, NAMED
 from sim.server import Weather
 
+SIM = b"/sim"
 FOLDER = b"/sim/pictures"
+AWAY = b"/sim/away"
+BENEATH = b"/sim/beneath"
+"""Where the folder is while its disk is not mounted, and what was written there meanwhile."""
 TRASH = b"/sim/trash"
 SUBFOLDERS = (b"one", b"two", b"three")
-LATE_SECONDS = (2.0,)
-"""What is stored later than both look-ups of its token is there twice, and only told so."""
+LATE_SECONDS = (2.0, 2.0, 20.0, 90.0)
+"""From 20 seconds on, what is stored can come later than both look-ups of its token."""
 MOSTLY_NEVER = (0.0, 0.0, 0.02, 0.1)
 
 
@@ -27,6 +31,7 @@ class Setup:
     mirror: dict[str, Any]
     granularity_ns: int
     folded: bool
+    doubled_board: bool
     lives: int
     life_seconds: float
     acts: int
@@ -47,6 +52,11 @@ class Setup:
     def board_names(self) -> list[str]:
         """The boards that people put pictures on."""
         return ["m", *(one.decode() for one in SUBFOLDERS)] if self.by_subfolder else ["board"]
+
+    @property
+    def one_item(self) -> bool:
+        """Whether the same picture at two paths is one item."""
+        return bool(self.mirror["policies"]["same_picture"] == "one")
 
     def settings(self, state: Path) -> dict[str, Any]:
         """Return the settings as a file would hold them."""
@@ -89,14 +99,18 @@ def draw_setup(source: random.Random) -> Setup:
         mirror=mirror,
         granularity_ns=pick((1, 1_000_000_000, 2_000_000_000)),
         folded=pick((False, False, False, True)),
+        doubled_board=pick((False, False, False, True)),
         lives=pick((1, 2, 3, 4)),
         life_seconds=pick((60.0, 300.0)),
         acts=pick((4, 12, 30)),
     )
 
 
-def draw_weather(source: random.Random) -> Weather:
-    """Draw how bad things are during one life of the process."""
+def draw_weather(source: random.Random, setup: Setup) -> Weather:
+    """Draw how bad things are during one life of the process.
+
+    Where each path has an item of its own, doubles are only told, so none are made.
+    """
 
     def chance() -> float:
         return source.choice(MOSTLY_NEVER)
@@ -108,7 +122,7 @@ def draw_weather(source: random.Random) -> Weather:
         lost=chance() * 2,
         dropped=chance(),
         late=chance(),
-        latest=source.choice(LATE_SECONDS),
+        latest=source.choice(LATE_SECONDS if setup.one_item else LATE_SECONDS[:1]),
         ghost=chance() / 2,
         short=chance() * 2,
         slow=source.choice((0.0, 0.05, 2.0)),
