@@ -43,14 +43,17 @@ class Gate:
         """Return how long the gate stays closed; 0.0 when it is open."""
         return max(0.0, self._opens_at - self._clock.monotonic())
 
-    def failed(self, error: Exception) -> None:
+    def failed(self, error: Exception, *, looking: bool = False) -> None:
         """Close the gate when the error concerns the whole server.
 
+        looking: a whole board could not be looked at. Busy with that is busy with everything;
+        busy with one picture may be that picture's.
         What fails while it is closed was under way already, and counts no second time.
         """
         if isinstance(error, OutcomeUnknown):
             self._doubts += 1
-        if self.wait_seconds() > 0 or not self._concerns_server(error):
+        busy = looking and isinstance(error, ServerBusy)
+        if self.wait_seconds() > 0 or not (busy or self._concerns_server(error)):
             return
         seconds = PERSON_SECONDS
         if isinstance(error, TryAgain):
@@ -65,7 +68,9 @@ class Gate:
     def _concerns_server(self, error: Exception) -> bool:
         if isinstance(error, OutcomeUnknown):
             return self._doubts >= DOUBTS
-        return isinstance(error, (NotAuthorised, ServerUnreachable, ServerBusy, ServerFault))
+        if isinstance(error, (NotAuthorised, ServerUnreachable, ServerFault)):
+            return True
+        return getattr(error, "retry_after", None) is not None
 
     def worked(self) -> None:
         """Open the gate: the server did what it was asked."""

@@ -271,7 +271,7 @@ class Reconciler:
             self._undecided = True
             self._troubles[key] = error
             if not isinstance(error, BoardMissing):
-                self._mirror.gate.failed(error)
+                self._mirror.gate.failed(error, looking=True)
             return False
         self._mirror.gate.worked()
         return changed
