@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine.planning import plan_mirrors
-from boardsync.engine.reconcile import Look
+from boardsync.engine.reconcile import Look, Pass
 from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind
 from boardsync.servers.memory import NAMED, MemoryServer
@@ -277,6 +277,16 @@ async def test_nothing_is_fetched_to_a_bare_mount_point(tmp_path: Path) -> None:
         assert beneath == {}
         assert sorted(here.local().values()) == sorted([picture(1), picture(2)])
         assert here.contents() == sorted([picture(1), picture(2)])
+
+
+async def test_a_doubt_that_a_pass_could_not_decide_is_not_looked_at_again_at_once(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        worker = here.assembly.workers["m"]
+        overdue = Pass(next_look_ms=here.clock.now_ns() // 1_000_000 - 1000)
+
+        assert worker._seconds_until(overdue) >= 5.0
 
 
 class Guarded(SystemDisk):

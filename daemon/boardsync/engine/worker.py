@@ -159,6 +159,9 @@ class Worker:
         With a trouble not before the next try: nobody may be there who could be asked.
         """
         seconds = ((done.next_look_ms or 0) * 1_000_000 - self.mirror.clock.now_ns()) / 1e9
+        if seconds <= 0:
+            # Due already, and this pass did not decide it: the next would not either.
+            seconds = RETRY_SECONDS
         return max(0.05, seconds, self._seconds_to_retry(done) if done.troubles else 0.0)
 
     def _listing_interval(self, seconds: float) -> float:
