@@ -247,6 +247,7 @@ class TestAnswers:
             "/version", "/status", "/why", "/history", "/once", "/again",
             "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
+            "/adopt", "/adopt/survey",
         }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ COMMANDS = {
     "once": ("boardsync.cli.running", "once"),
     "mirror": ("boardsync.cli.quick", "mirror"),
     "plan": ("boardsync.cli.running", "plan"),
+    "adopt": ("boardsync.cli.adopt", "adopt"),
     "status": ("boardsync.cli.looking", "status"),
     "why": ("boardsync.cli.looking", "why"),
     "history": ("boardsync.cli.looking", "history"),

@@ -100,7 +100,7 @@ def restore(context: Context, entries: tuple[int, ...], run: int | None, as_json
         return [asdict(one) for one in await trash_can.restore(assembly, entries)]
 
     asked = {"entries": list(entries), "run": run}
-    told = _ask(context.settings(), "/trash/restore", asked, work)
+    told = ask_engine(context.settings(), "/trash/restore", asked, work)
     if not told and not as_json:
         click.echo(f"Nothing that run {run} put into the trash lies there now.")
     _print_ended(told, as_json=as_json)
@@ -154,7 +154,9 @@ def _purge(settings: Settings, numbers: Sequence[int]) -> list[dict[str, Any]]:
     async def work(assembly: Assembly) -> list[dict[str, Any]]:
         return [asdict(one) for one in await trash_can.purge(assembly, numbers)]
 
-    done: list[dict[str, Any]] = _ask(settings, "/trash/purge", {"entries": list(numbers)}, work)
+    done: list[dict[str, Any]] = ask_engine(
+        settings, "/trash/purge", {"entries": list(numbers)}, work
+    )
     return done
 
 
@@ -199,7 +201,7 @@ def undo(context: Context, run: int, as_json: bool) -> None:
 
     settings = context.settings()
     try:
-        done = _ask(settings, "/undo", {"run": run}, work)
+        done = ask_engine(settings, "/undo", {"run": run}, work)
     except SettingsError as error:
         # The settings were read before: it is the run that is unknown.
         click.echo(f"boardsync: {printable(error)}", err=True)
@@ -222,7 +224,7 @@ def _list(settings: Settings, mirror: str | None, limit: int) -> dict[str, Any]:
     return dict(told or trash_can.list_trash(settings, None, mirror))
 
 
-def _ask(
+def ask_engine(
     settings: Settings, path: str, asked: Mapping[str, Any],
     work: Callable[[Assembly], Awaitable[Any]],
 ) -> Any:  # fmt: skip

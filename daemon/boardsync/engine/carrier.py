@@ -90,6 +90,7 @@ class Carrier:
         self._wake = asyncio.Event()
         self._done = asyncio.Event()
         self._stopping = False
+        self._withdrawing = 0
         self.finished: Callable[[TransferRecord], None] = lambda _: None
 
     @property
@@ -101,6 +102,21 @@ class Carrier:
         """Say that there may be new work."""
         self._look_again()
         self._wake.set()
+
+    async def withdraw(self, mirror: int) -> int:
+        """Take back a mirror's uploads and downloads that were not begun; return how many.
+
+        The next pass plans them anew. Nothing is started meanwhile, or it would be started twice.
+        """
+        self._withdrawing += 1
+        try:
+            besides = list(self._under_way)
+            return await self._state.write(
+                lambda c: transfers.withdraw_unsent(c, mirror, besides)
+            )  # fmt: skip
+        finally:
+            self._withdrawing -= 1
+            self.wake()
 
     def stop(self) -> None:
         """Start nothing new. What is under way goes on until `drain` gives up on it."""
@@ -161,7 +177,7 @@ class Carrier:
             await self._clock.wait(self._done, max(0.05, min(wait, 1.0)))
 
     def _start_due(self) -> None:
-        if self._gate.wait_seconds() > 0 or self._stopping:
+        if self._gate.wait_seconds() > 0 or self._stopping or self._withdrawing:
             return
         if now_ms(self._clock) >= self._next_due_ms:
             self._look_again()

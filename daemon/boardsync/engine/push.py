@@ -47,8 +47,7 @@ log = structlog.get_logger(__name__)
 BATCH_BYTES = 16 << 20
 """From how much on a batch is sent although it could hold more: it is all in memory."""
 
-
-_DECODING = threading.BoundedSemaphore(os.cpu_count() or 1)
+DECODING = threading.BoundedSemaphore(os.cpu_count() or 1)
 """More pictures at once than there are processors would only hold each other up."""
 
 
@@ -439,7 +438,7 @@ def require_whole(content: bytes) -> Verdict:
 
 def prepare_checked(content: bytes, needs: Needs, limits: Limits) -> Prepared:
     """Prepare what is known to be whole, when there is a processor for it."""
-    with _DECODING:
+    with DECODING:
         return prepare(content, needs, limits)
 
 

@@ -6,7 +6,8 @@ Hints say where to look; a pass with no hint in particular looks everywhere.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+import contextlib
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 
 import structlog
@@ -14,6 +15,7 @@ import structlog
 from boardsync.engine import decide, observe_files
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.decide import Boards
 from boardsync.engine.follow_folders import follow_folders
 from boardsync.engine.forgotten import find_forgotten
 from boardsync.engine.observe_boards import (
@@ -59,13 +61,15 @@ WHOLE = "whole pass"
 class Look:
     """Where to look: the sum of the hints since the last pass.
 
-    decide: decide about everything, even if nothing new is seen there.
+    decide: decide about everything, even if nothing new is seen there. make: make boards that
+    are needed and missing.
     """
 
     cause: str = "schedule"
     folder: bool = False
     boards: bool = False
     decide: bool = False
+    make: bool = True
     paths: set[bytes] = field(default_factory=set)
     closed: set[bytes] = field(default_factory=set)
 
@@ -145,6 +149,42 @@ class Reconciler:
             look.folder = look.boards = True
         return True
 
+    @contextlib.asynccontextmanager
+    async def observed(self, patience: float) -> AsyncIterator[tuple[Pass, Boards]]:
+        """See folder and boards as they are, and plan nothing until the body is through.
+
+        patience: seconds to wait for files that still change. Yields what was seen, without a
+        plan, and by subfolder the boards that were seen whole. No board is made.
+        """
+        async with self._lock:
+            done = Pass()
+            with about(mirror=self._mirror.name):
+                look = Look(cause="adopt", folder=True, boards=True, make=False)
+                if await self._follow_folders(look):
+                    await self._observe_files(look, done)
+                    await self._observe_boards(look, done)
+                    await self._hash_what_settles(done, patience)
+                await self._note_troubles(done)
+                self._undecided = True
+                seen = self._mirror.seen_boards
+                yield done, {key: one for key, one in self._boards.items() if one.id in seen}
+
+    async def _hash_what_settles(self, done: Pass, patience: float) -> None:
+        """Hash all that has settled, and what does so in time."""
+        clock = self._mirror.clock
+        until = clock.monotonic() + patience
+        while True:
+            done.hashed = hashed = await hash_settled(self._mirror)
+            while hashed.more:
+                hashed = await hash_settled(self._mirror, (), hashed.after)
+                done.hashed.absorb(hashed)
+            if done.hashed.next_ready_ns is None:
+                return
+            wait = max(0.05, (done.hashed.next_ready_ns - clock.now_ns()) / 1e9)
+            if clock.monotonic() + wait > until:
+                return
+            await clock.sleep(wait)
+
     async def _observe_files(self, look: Look, done: Pass) -> None:
         started = self._mirror.clock.monotonic()
         try:
@@ -219,7 +259,9 @@ class Reconciler:
                 self._server_away()
                 return changed
             if look.boards or look.folder or subfolder not in self._boards:
-                changed |= await self._try_board(subfolder, done, needed=wanted[subfolder])
+                changed |= await self._try_board(
+                    subfolder, done, needed=wanted[subfolder] and look.make
+                )
                 gone = isinstance(self._troubles.get(board_key(subfolder)), BoardMissing)
                 if gone and await self._server_forgot():
                     return changed

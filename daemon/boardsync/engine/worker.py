@@ -213,6 +213,10 @@ class Worker:
                 return
             await self.pass_now(look)
 
+    async def withdraw(self) -> int:
+        """Take back uploads and downloads that were not begun; the next pass plans them anew."""
+        return await self._carrier.withdraw(self.mirror.number)
+
     async def hurry(self) -> None:
         """Let waiting transfers go at once: a person asked."""
         number = self.mirror.number

@@ -13,6 +13,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from boardsync.errors import FileChanging, PictureRefused
 from boardsync.files.disk import SYSTEM, Disk, PathArg
@@ -76,6 +77,13 @@ def read_snapshot(path: PathArg, max_bytes: int, disk: Disk = SYSTEM) -> Snapsho
         _require_unchanged(fd, before, path, disk)
     _require_size(len(content), before, path)
     return Snapshot(content, before, hashlib.sha256(content).hexdigest())
+
+
+@contextmanager
+def reading(path: PathArg, disk: Disk = SYSTEM) -> Iterator[BinaryIO]:
+    """Open a regular file to read parts of it. Raises as `read_snapshot` does."""
+    with _opened(path, disk) as (fd, _), disk.fdopen(fd, "rb", closefd=False) as stream:
+        yield stream
 
 
 @contextmanager

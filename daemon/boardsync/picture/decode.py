@@ -94,15 +94,15 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
     Raises PictureRefused with the reason in words.
     """
     picture_format = _recognise(content, limits)
-    plugin = _plugin(picture_format)
+    plugin = plugin_of(picture_format)
     with refusing(f"this {picture_format.name} cannot be decoded"):
         image = Image.open(BytesIO(content), formats=(plugin,))
         _demand_pixels(limits, *image.size)
         _demand_pixels(limits, *_tile_size(image))
         deep = _is_deep(image)
-        before = _orientation(image) if picture_format is TIFF else _UPRIGHT
+        before = orientation_of(image) if picture_format is TIFF else _UPRIGHT
         image.load()
-        after = _orientation(image)
+        after = orientation_of(image)
     tilted = before != _UPRIGHT or after != _UPRIGHT
     return Decoded(picture_format, image, after, tilted, deep)
 
@@ -148,7 +148,7 @@ def _demand_pixels(limits: Limits, width: int, height: int) -> None:
         )
 
 
-def _plugin(picture_format: Format) -> str:
+def plugin_of(picture_format: Format) -> str:
     """Return Pillow's name of a format, its plugin loaded. Only that one may open the bytes."""
     if picture_format is HEIC:
         _load_heif()
@@ -182,7 +182,7 @@ def _is_deep(image: Image.Image) -> bool:
     return any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
 
 
-def _orientation(image: Image.Image) -> int:
+def orientation_of(image: Image.Image) -> int:
     """Read the EXIF orientation. EXIF that cannot be read turns no picture in any viewer."""
     try:
         value = image.getexif().get(ExifTags.Base.Orientation)

@@ -17,7 +17,7 @@ from boardsync.formats import PNG
 from boardsync.formats.png import text_chunks
 from boardsync.picture.colour import to_srgb
 from boardsync.picture.decode import DEFAULT_LIMITS, Decoded, Limits, decode, refusing
-from boardsync.picture.modes import PLAIN, plain, with_alpha
+from boardsync.picture.modes import PLAIN, plain, with_alpha, without_key
 from boardsync.picture.pixels import pixel_digest
 
 ORIGINAL: Final = "original"
@@ -157,6 +157,26 @@ def prepare(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> Pr
             recipe=draft.recipe,
             pixels=pixels,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Looks:
+    """The pixel digests that tell a picture on a server. sent: of what `prepare` would send.
+
+    plain: of what servers make of the very file, with and without the transparency of its
+    palette: as a person or another tool sends it.
+    """
+
+    sent: str
+    plain: frozenset[str]
+
+
+def looks_of(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> Looks:
+    """Return how a picture file may look on a server with these needs. Raises PictureRefused."""
+    decoded = decode(content, limits)
+    with refusing(f"the pixels of this {decoded.format.name} cannot be compared"):
+        plain_ones = {pixel_digest(decoded.image), pixel_digest(without_key(decoded.image))}
+        return Looks(pixel_digest(_mend(decoded, needs).image), frozenset(plain_ones))
 
 
 def _mend(decoded: Decoded, needs: Needs) -> _Draft:

@@ -237,6 +237,31 @@ def forget_unfinished(connection: Connection, mirror: int) -> None:
     )
 
 
+def withdraw_unsent(connection: Connection, mirror: int, besides: Collection[int]) -> int:
+    """Forget uploads and downloads that never began: the next pass plans them anew.
+
+    Without those in `besides`, which are under way. Returns how many.
+    """
+    query = delete(transfer).where(
+        transfer.c.mirror == mirror,
+        transfer.c.kind.in_(_values((*UPLOADS, *DOWNLOADS))),
+        transfer.c.state == TransferState.READY.value,
+        transfer.c.attempts == 0,
+        transfer.c.link.is_(None),
+        transfer.c.id.not_in(besides),
+    )
+    return connection.execute(query).rowcount
+
+
+def is_sending(connection: Connection, board: int, token: str) -> bool:
+    """Tell whether a picture is on its way to a board."""
+    query = select(transfer.c.id).where(
+        transfer.c.board == board, transfer.c.token == token,
+        transfer.c.kind == ActionKind.UPLOAD.value, text(_LIVE),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def hurry(connection: Connection, mirrors: Collection[int], after_ms: int = 0) -> None:
     """Let every waiting transfer go at once: somebody asked, or the server came back.
 

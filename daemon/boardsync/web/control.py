@@ -19,6 +19,7 @@ from pydantic import BaseModel, PlainValidator, model_validator
 
 from boardsync import __version__
 from boardsync.engine import consent, report, trash_can
+from boardsync.engine.adopt import adopt, survey
 from boardsync.engine.again import again_all, again_everywhere
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
@@ -138,6 +139,7 @@ def make_app(service: Service) -> FastAPI:
         return done
 
     app.include_router(_removals(service))
+    app.include_router(_adoption(service))
     return app
 
 
@@ -187,6 +189,32 @@ def _removals(service: Service) -> APIRouter:
     @router.post("/undo")
     async def start_undo(request: UndoRequest) -> dict[str, Any]:
         return asdict(await done(undo(assembly, request.run)))
+
+    return router
+
+
+def _adoption(service: Service) -> APIRouter:
+    """Build what takes over a board that somebody else filled."""
+    router, assembly = APIRouter(), service.assembly
+
+    async def done(mirrors: list[str], work: Coroutine[Any, Any, T]) -> T:
+        """Do it; have the mirrors looked at afterwards: what they had planned was taken back."""
+        try:
+            return await service.unless_stopped(work)
+        finally:
+            for name, worker in assembly.workers.items():
+                if not mirrors or name in mirrors:
+                    worker.hint_everything("asked")
+
+    @router.post("/adopt/survey")
+    async def start_survey(request: OnceRequest) -> list[dict[str, Any]]:
+        told = await done(request.mirrors, survey(assembly, request.mirrors))
+        return [asdict(one) for one in told]
+
+    @router.post("/adopt")
+    async def start_adopting(request: OnceRequest) -> list[dict[str, Any]]:
+        told = await done(request.mirrors, adopt(assembly, request.mirrors))
+        return [asdict(one) for one in told]
 
     return router
 
