@@ -167,3 +167,32 @@ async def test_a_folder_that_was_never_sent_asks_for_a_few_files_only(tmp_path: 
 
         assert here.server.calls["find"] <= 8
         assert here.contents() == sorted(picture(seed) for seed in range(60))
+
+
+async def test_yesterdays_state_passes_on_no_deletion_twice(tmp_path: Path) -> None:
+    """Since then one file was deleted, and one item: both went to the trash, and stay there."""
+    policies = {"file_deleted": "trash", "item_deleted": "trash"}
+    async with world(tmp_path, policies=policies) as here:
+        fill(here)
+        await here.look()
+        await here.close()
+        kept = (tmp_path / "state.db").read_bytes()
+        await here.open()
+        (here.folder / "00.png").unlink()
+        await here.look()
+        await here.look()
+        here.server.remove(here.items()[0].item_id)
+        await here.look()
+        await here.look()
+        files, items = here.local(), here.contents()
+        assert (len(files), len(items)) == (18, 18)
+
+        await here.close()
+        for path in tmp_path.glob("state.db*"):
+            path.unlink()
+        (tmp_path / "state.db").write_bytes(kept)
+        await here.open()
+        results = [await here.look() for _ in range(3)]
+
+        assert [one.uploaded for one in results] == [0, 0, 0]
+        assert (here.local(), here.contents()) == (files, items)
