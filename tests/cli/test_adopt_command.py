@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from boardsync.formats import JPEG, PNG
-from cli.command_kit import on_terminal
+from cli.command_kit import call, on_terminal
 from cli.place_kit import Place, picture, put
 from picture_samples import as_invokeai_stores, sample
 from servers.fake_invokeai import FakeInvokeAI
@@ -119,11 +119,7 @@ def test_it_works_beside_a_running_daemon(place: Place) -> None:
 def test_a_board_on_invokeai_that_was_filled_by_hand_is_adopted(
     place: Place, fake: FakeInvokeAI
 ) -> None:
-    place.config.write_text(
-        place.config.read_text()
-        .replace("kind: directory", "kind: invokeai")
-        .replace(f"path: {place.boards}", f"url: {fake.url}")
-    )
+    on_invokeai(place, fake)
     board = fake.store.add_board("Board")
     contents = {
         "a.png": sample(PNG, "RGB", (24, 16), seed=1),
@@ -144,3 +140,52 @@ def test_a_board_on_invokeai_that_was_filled_by_hand_is_adopted(
     [once] = place.json("once")["mirrors"]
     assert (once["uploaded"], once["downloaded"], once["synced"]) == (0, 0, 4)
     assert fake.requests["upload"] == 0
+
+
+def on_invokeai(place: Place, fake: FakeInvokeAI) -> None:
+    """Let the mirror's board lie on a fake InvokeAI."""
+    text = place.config.read_text().replace("kind: directory", "kind: invokeai")
+    place.config.write_text(text.replace(f"path: {place.boards}", f"url: {fake.url}"))
+
+
+def test_check_tells_of_a_board_that_somebody_else_filled_until_something_is_linked(
+    place: Place, fake: FakeInvokeAI
+) -> None:
+    on_invokeai(place, fake)
+    board = fake.store.add_board("Board")
+    fake.store.add_image(place.picture("1.png"), board.board_id, category="user")
+    found = place.json("check")["findings"]
+    [remark] = [one for one in found if one["subject"] == "mirror m: board Board"]
+    assert remark["good"]
+    assert (
+        "pictures are on it (1) that nothing is linked to yet; `boardsync adopt m`"
+        in remark["text"]
+    )
+
+    assert place.json("adopt", "--yes")["mirrors"][0]["linked"] == 1
+
+    subjects = [one["subject"] for one in place.json("check")["findings"]]
+    assert "mirror m: board Board" not in subjects
+
+
+def test_check_says_nothing_of_a_board_that_boardsync_filled_itself(
+    place: Place, fake: FakeInvokeAI
+) -> None:
+    on_invokeai(place, fake)
+    place.picture("1.png")
+    place.json("once")
+    for path in place.state.parent.iterdir():
+        path.unlink()
+    subjects = [one["subject"] for one in place.json("check")["findings"]]
+    assert "mirror m: board Board" not in subjects
+
+
+def test_init_points_to_it_when_the_board_holds_pictures(place: Place, fake: FakeInvokeAI) -> None:
+    board = fake.store.add_board("Board")
+    fake.store.add_image(picture(1), board.board_id, category="user")
+    target = place.base / "new.yaml"
+    answers = ("--folder", str(place.folder), "--server", fake.url, "--direction", "both")
+    result = call("init", *answers, "--board", "Board", "-o", str(target))
+    assert result.exit_code == 0, result.output
+    assert "'Board' holds 1 picture already: boardsync -c" in result.stdout
+    assert "adopt, before run," in result.stdout

@@ -14,6 +14,7 @@ from boardsync.cli import exits, settings_file
 from boardsync.cli.access import Context, pass_context
 from boardsync.cli.output import print_table, printable
 from boardsync.cli.settings_file import Account, Draft
+from boardsync.cli.shown import counted
 from boardsync.config.model import DirectorySettings, Secret, ServerSettings
 from boardsync.config.places import user_settings
 from boardsync.config.values import from_values
@@ -66,8 +67,9 @@ def init(
     address = address or ask("InvokeAI server, or directory for boards", DEFAULT_URL)
     server = _server_settings(address)
     account = _given_account(target, server, email, password_file)
+    boards: list[Board] = []
     if not offline:
-        account = _meet(target, server, account)
+        account, boards = _meet(target, server, account)
     board = board or ask("Board (made when missing)", folder.name)
     direction = direction or ask("Direction", "both", type=DIRECTIONS)
     settings_file.write(target, Draft(folder, server, board, direction, account))
@@ -75,6 +77,7 @@ def init(
     if isinstance(server, DirectorySettings):
         _make_folder(server.path)
     _say_what_is_next(target, account)
+    _say_what_is_there(target, next((b for b in boards if board in (b.name, b.board_id)), None))
 
 
 def _server_settings(address: str) -> ServerSettings:
@@ -108,8 +111,10 @@ def _typed_account(settings: Path, email: str | None = None, default: str | None
     return Account(email, password, settings_file.password_file(settings), typed=True)
 
 
-def _meet(settings: Path, server: ServerSettings, account: Account | None) -> Account | None:
-    """Show who is there and its boards; return the account that was let in, if any.
+def _meet(
+    settings: Path, server: ServerSettings, account: Account | None
+) -> tuple[Account | None, list[Board]]:
+    """Show who is there and its boards; return the account that was let in, if any, and them.
 
     A server that is away is told and does not stop the asking. Raises NotAuthorised for an
     account that somebody else has to mend: its password is in a file of theirs.
@@ -130,10 +135,10 @@ def _meet(settings: Path, server: ServerSettings, account: Account | None) -> Ac
             click.echo(f"Not reached: {printable(error)}", err=True)
             if not click.confirm("Write the settings all the same?", default=True, err=True):
                 raise
-            return account
+            return account, []
         else:
             _show(info, boards)
-            return account
+            return account, boards
 
 
 async def _ask_server(
@@ -179,3 +184,13 @@ def _say_what_is_next(target: Path, account: Account | None) -> None:
     if account is not None and account.typed:
         click.echo(f"Wrote {printable(account.file)}: the password, which only you may read.")
     click.echo(f"Wrote {where}. Next: boardsync -c {where} check, then: boardsync -c {where} run")
+
+
+def _say_what_is_there(target: Path, board: Board | None) -> None:
+    """Point to `adopt` when the chosen board holds pictures: a first pass would send all files."""
+    held = (board.images or 0) + (board.assets or 0) if board else 0
+    if board is not None and held:
+        click.echo(
+            f"{printable(board.name)!r} holds {counted(held, 'picture')} already: boardsync -c"
+            f" {printable(target)} adopt, before run, links those that the folder has, too."
+        )

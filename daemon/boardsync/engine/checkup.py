@@ -14,11 +14,14 @@ from boardsync.engine.assembly import make_server
 from boardsync.errors import BoardsyncError
 from boardsync.local.mounts import is_remote, mount_kind
 from boardsync.local.root import open_root
-from boardsync.model import Direction
-from boardsync.state import places
+from boardsync.model import Board, Direction
+from boardsync.servers.port import Server
+from boardsync.state import links, places
 from boardsync.state.database import open_readonly
 
 LITTLE_ROOM = 1 << 30
+SOME_ITEMS = 50
+"""So many items of a board are asked whose they are."""
 INOTIFY_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
 
@@ -37,48 +40,53 @@ class Finding:
 
 async def check_up(settings: Settings) -> list[Finding]:
     """Look at everything the settings name."""
-    finding, used = await asyncio.to_thread(_check_state, settings)
+    finding, used, linked = await asyncio.to_thread(_check_state, settings)
     findings = [finding]
     for mirror in settings.mirrors:
         findings += _check_folder(mirror)
     findings.append(_check_watches(settings.mirrors))
     for name, server in settings.servers.items():
-        findings.append(await _check_server(name, server, used_before=name in used))
+        fresh = [m for m in settings.mirrors if m.server == name and m.id not in linked]
+        findings += await _check_server(name, server, fresh, used_before=name in used)
     return findings
 
 
-def _check_state(settings: Settings) -> tuple[Finding, set[str]]:
-    """Look at the state file; return also the servers that it remembers boards of."""
+def _check_state(settings: Settings) -> tuple[Finding, set[str], set[str]]:
+    """Look at the state file.
+
+    Returns also the servers that it remembers boards of, and the mirrors that linked anything.
+    """
     path = settings.state
     subject = f"state {path}"
     directory = path.parent
     while not directory.exists():
         directory = directory.parent
     if not directory.is_dir():
-        return Finding(False, subject, f"{directory} is no folder"), set()
+        return Finding(False, subject, f"{directory} is no folder"), set(), set()
     for place in (directory, path):
         if place.exists() and not _may_write(place):
-            return Finding(False, subject, f"{place} may not be written"), set()
+            return Finding(False, subject, f"{place} may not be written"), set(), set()
     try:
-        used = _used_servers(settings)
+        used, linked = _used_before(settings)
     except BoardsyncError as error:
-        return Finding(False, subject, str(error)), set()
-    return _room(directory, subject), used
+        return Finding(False, subject, str(error)), set(), set()
+    return _room(directory, subject), used, linked
 
 
-def _used_servers(settings: Settings) -> set[str]:
-    """Return the servers whose boards were seen before: an empty one is a disk that is away."""
+def _used_before(settings: Settings) -> tuple[set[str], set[str]]:
+    """Return the servers whose boards were seen before, and the mirrors that linked anything.
+
+    Such a server that is empty is a disk that is away.
+    """
     try:
         state = open_readonly(settings.state)
     except FileNotFoundError:
-        return set()
+        return set(), set()
     try:
         with state.read() as connection:
-            return {
-                mirror.server
-                for mirror in settings.mirrors
-                if places.any_listed(connection, [mirror.id])
-            }
+            mirrors = settings.mirrors
+            used = {m.server for m in mirrors if places.any_listed(connection, [m.id])}
+            return used, {m.id for m in mirrors if links.any_of(connection, m.id)}
     finally:
         state.close()
 
@@ -134,17 +142,59 @@ def _check_watches(mirrors: list[MirrorSettings]) -> Finding:
     return Finding(True, subject, text)
 
 
-async def _check_server(name: str, settings: ServerSettings, *, used_before: bool) -> Finding:
+async def _check_server(
+    name: str, settings: ServerSettings, fresh: list[MirrorSettings], *, used_before: bool
+) -> list[Finding]:
+    """Look at a server, and at the boards of its mirrors that linked nothing yet."""
     subject = f"server {name}"
     try:
         server = make_server(name, settings, used_before=used_before)
         try:
             info = await server.probe()
             boards = await server.boards()
+            remarks = [one for m in fresh if (one := await _filled_before(server, m, boards))]
         finally:
             await server.aclose()
     except BoardsyncError as error:
-        return Finding(False, subject, str(error))
-    remarks = "".join(f"; {remark}" for remark in info.remarks)
-    text = f"{info.kind} {info.version} at {info.address}, {len(boards)} boards{remarks}"
-    return Finding(True, subject, text)
+        return [Finding(False, subject, str(error))]
+    told = "".join(f"; {remark}" for remark in info.remarks)
+    text = f"{info.kind} {info.version} at {info.address}, {len(boards)} boards{told}"
+    return [Finding(True, subject, text), *remarks]
+
+
+async def _filled_before(
+    server: Server, mirror: MirrorSettings, boards: list[Board]
+) -> Finding | None:  # fmt: skip
+    """Tell when somebody else filled a board that a mirror is about to fill: no obstacle.
+
+    Only of kinds whose boards tell how much they hold: to list a directory is to begin to use it.
+    """
+    names = await asyncio.to_thread(_board_names, mirror)
+    for board in boards:
+        if board.name not in names and (board.board_id or "") != mirror.board:
+            continue
+        if not (board.images or board.assets):
+            continue
+        entries = (await server.listing(board.board_id)).entries or ()
+        some = [one.item_id for one in entries[:SOME_ITEMS]]
+        marks = await server.marks(board.board_id, some) if some else {}
+        if None in marks.values():
+            return Finding(
+                True,
+                f"mirror {mirror.name}: board {board.name}",
+                f"pictures are on it ({len(entries)}) that nothing is linked to yet;"
+                f" `boardsync adopt {mirror.name}` before the first pass links"
+                " those that the folder has, too",
+            )
+    return None
+
+
+def _board_names(mirror: MirrorSettings) -> set[str]:
+    """Return the names that a mirror's boards may have."""
+    if mirror.boards is None:
+        return {mirror.board or ""}
+    try:
+        with os.scandir(mirror.folder) as entries:
+            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+    except OSError:
+        return set()

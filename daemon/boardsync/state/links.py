@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Update, bindparam, func, insert, select, text
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import link
+from boardsync.state.schema import link, mirror
 
 _COLUMNS = tuple(link.c[name] for name in LinkRecord.__dataclass_fields__)
 
@@ -160,6 +160,12 @@ def linked_since(connection: Connection, mirror: int, paths: Sequence[bytes]) ->
         .group_by(link.c.path)
     )
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def any_of(connection: Connection, mirror_key: str) -> bool:
+    """Tell whether a mirror ever linked anything, by its `id`."""
+    query = select(link.c.id).join(mirror, mirror.c.id == link.c.mirror)
+    return connection.execute(query.where(mirror.c.key == mirror_key).limit(1)).first() is not None
 
 
 def newest(connection: Connection) -> int:
