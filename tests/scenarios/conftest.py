@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("scenarios.ground", "scenarios.reality", "real.mirror_kit")
+pytest.register_assert_rewrite("scenarios.ground", "scenarios.reality")
 
 from real.conftest import invokeai  # noqa: E402, F401
 from scenarios.ground import KINDS, PASSING_ON, Ground, ground  # noqa: E402

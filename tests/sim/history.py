@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 import traceback
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -360,14 +360,25 @@ def run(seed: int) -> Report:
         world = World(seed, loop, source, base)
         loop._delay = world.delay
         loop.set_exception_handler(_complain(world))
-        with structlog.testing.capture_logs():
-            structlog.configure(processors=[_Noting(world)])
+        with _all_logged(world):
             _lived_through(world)
         return _reported(world)
     finally:
         asyncio.set_event_loop(None)
         loop.close()
         shutil.rmtree(base)
+
+
+@contextlib.contextmanager
+def _all_logged(world: World) -> Iterator[None]:
+    """Let every line of the log go into the journal, whatever this process logs otherwise."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    structlog.configure(processors=[_Noting(world)])
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 def _lived_through(world: World) -> None:

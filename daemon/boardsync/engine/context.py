@@ -26,6 +26,9 @@ from boardsync.plan.settling import Waits
 from boardsync.servers.port import Server
 from boardsync.state.database import State
 
+Times = dict[int, list[tuple[str, int]]]
+"""Items with the moment in which they were made (ms), by its second."""
+
 
 def _nobody(_: object) -> None:
     """Nobody listens: a plan that is only shown, or a test."""
@@ -45,8 +48,8 @@ class Mirror:
 
     seen_boards: boards (our numbers) whose items were all seen and read since this process
     began, or since the server was last away. No upload starts to any other. compiled: the
-    rules by the content of the ignore file they were made with. host: this machine's name, for
-    conflict names.
+    rules by the content of the ignore file they were made with. unlinked: by board, see
+    `engine.pulled_before`. host: this machine's name, for conflict names.
     """
 
     settings: MirrorSettings
@@ -63,6 +66,7 @@ class Mirror:
     seen_boards: set[int] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     compiled: dict[bytes, Rules] = field(default_factory=dict)
+    unlinked: dict[int, Times] = field(default_factory=dict)
 
     @property
     def key(self) -> str:

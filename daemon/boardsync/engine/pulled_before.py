@@ -13,32 +13,44 @@ from io import BytesIO
 
 from sqlalchemy import Connection
 
-from boardsync.engine.context import Mirror
+from boardsync.engine.context import Mirror, Times
 from boardsync.errors import FileChanging, Missing
+from boardsync.files.snapshot import Snapshot
 from boardsync.model import Action, ActionKind, Item
 from boardsync.state import cases, links, observations, transfers
 from boardsync.state.records import BoardRecord
 
-COARSE_SECONDS = 2
-"""The coarsest times that a filesystem keeps."""
-
-Times = dict[int, list[str]]
-"""Items by the second in which they were made."""
+COARSE_MS = 2000
+"""Some filesystems keep whole seconds, or even ones."""
+FINE_MS = 10
+"""And some hundredths."""
 
 
 def suspects(times: Times, mtime_ns: int) -> list[str]:
-    """Return the items that a file may have been pulled from, told from its time."""
-    second = mtime_ns // 1_000_000_000
-    near = range(second - COARSE_SECONDS, second + COARSE_SECONDS + 1)
-    return [item_id for moment in near for item_id in times.get(moment, ())]
+    """Return the items that a file may have been pulled from, told from its time.
+
+    A pulled file is given whole milliseconds, which hardly any other file has.
+    """
+    moment, rest = divmod(mtime_ns, 1_000_000)
+    if rest:
+        return []
+    near = 0 if moment % 10 else FINE_MS if moment % 1000 else COARSE_MS
+    seconds = range((moment - near) // 1000, (moment + near) // 1000 + 1)
+    made = [one for second in seconds for one in times.get(second, ())]
+    return [item_id for item_id, created_ms in made if abs(created_ms - moment) <= near]
 
 
-def read_times(connection: Connection, board: int) -> Times:
-    """Return when the items of a board were made that nothing was ever linked to."""
-    times: defaultdict[int, list[str]] = defaultdict(list)
-    for item_id, created_ms in cases.unlinked_times(connection, board):
-        times[created_ms // 1000].append(item_id)
-    return dict(times)
+def times_of(mirror: Mirror, connection: Connection, board: int) -> Times:
+    """Return when the items were made that nothing was linked to when a board was first asked for.
+
+    What appears later was not pulled before a state was lost: links tell of it.
+    """
+    if board not in mirror.unlinked:
+        times: defaultdict[int, list[tuple[str, int]]] = defaultdict(list)
+        for item_id, created_ms in cases.unlinked_times(connection, board):
+            times[created_ms // 1000].append((item_id, created_ms))
+        mirror.unlinked[board] = dict(times)
+    return mirror.unlinked[board]
 
 
 def suspected_items(
@@ -54,61 +66,55 @@ def suspected_items(
         for one in transfers.waiting(connection, [mirror.number])
         if one.kind is ActionKind.UPLOAD
     ]
-    times = {board: read_times(connection, board) for board in {board for board, _ in sending}}
     found: set[tuple[int, str]] = set()
     for board, path in sending:
-        if not times[board] or path is None:
+        times = times_of(mirror, connection, board)
+        if not times or path is None:
             continue
         file = observations.find_file(connection, mirror.number, path)
         if file is not None:
-            found.update((board, item_id) for item_id in suspects(times[board], file.mtime_ns))
+            found.update((board, item_id) for item_id in suspects(times, file.mtime_ns))
     return found
 
 
-class PulledBefore:
-    """Compares files of one mirror with items, on boards as they were first seen.
+async def item_pulled_from(
+    mirror: Mirror, board: BoardRecord, snapshot: Snapshot, size: tuple[int, int]
+) -> Item | None:
+    """Return the item that holds a file's very bytes, if the file's time speaks for one.
 
-    What appears later was not pulled before: links tell of it.
+    size: width and height in pixels. Raises as a download does.
     """
-
-    def __init__(self, mirror: Mirror) -> None:
-        self._mirror = mirror
-        self._times: dict[int, Times] = {}
-
-    async def item_of(
-        self, board: BoardRecord, digest: str, mtime_ns: int, size: tuple[int, int]
-    ) -> Item | None:
-        """Return the item that holds these very bytes, if a file's time speaks for one.
-
-        size: width and height in pixels. Raises as a download does.
-        """
-        if not self._mirror.settings.direction.pulls:
-            return None
-        candidates = self._candidates(board, digest, mtime_ns, size)
-        for item in candidates:
-            try:
-                found = await self._mirror.server.download(item, BytesIO())
-            except (Missing, FileChanging):
-                continue
-            if found.digest == digest:
-                return item
-        if candidates:
-            self._mirror.hints.boards("an item is not what a file was pulled from")
+    if not mirror.settings.direction.pulls:
         return None
+    with mirror.state.read() as connection:
+        times = times_of(mirror, connection, board.id)
+        made = suspects(times, snapshot.stat.mtime_ns)
+        candidates = [
+            item for item_id in made
+            if (item := _candidate(connection, board, item_id, snapshot.digest)) is not None
+            and (item.width, item.height) in (size, (None, None))
+            and item.size in (len(snapshot.content), None)
+        ]  # fmt: skip
+    for item in candidates:
+        try:
+            found = await mirror.server.download(item, BytesIO())
+        except (Missing, FileChanging):
+            continue
+        if found.digest == snapshot.digest:
+            return item
+    if made:
+        mirror.hints.boards("an item is not what a file was pulled from")
+    return None
 
-    def _candidates(
-        self, board: BoardRecord, digest: str, mtime_ns: int, size: tuple[int, int]
-    ) -> list[Item]:  # fmt: skip
-        times = self._times.get(board.id)
-        with self._mirror.state.read() as connection:
-            if times is None:
-                times = self._times[board.id] = read_times(connection, board.id)
-            found = []
-            for item_id in suspects(times, mtime_ns):
-                known = observations.find_item(connection, board.id, item_id)
-                others = links.of_item(connection, board.id, item_id)
-                # The same picture may have been pulled anew meanwhile: one item, two links.
-                free = all(one.digest == digest for one in others)
-                if free and known is not None and (known[0].width, known[0].height) == size:
-                    found.append(known[0])
-        return found
+
+def _candidate(
+    connection: Connection, board: BoardRecord, item_id: str, digest: str
+) -> Item | None:  # fmt: skip
+    """Return an item that nothing is linked to, or only the same picture.
+
+    That one may have been pulled anew meanwhile: one item, two links.
+    """
+    known = observations.find_item(connection, board.id, item_id)
+    others = links.of_item(connection, board.id, item_id)
+    free = all(one.digest == digest for one in others)
+    return known[0] if free and known is not None else None

@@ -20,7 +20,7 @@ from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
 from boardsync.engine.lookup import Arrived, NotThere, doubtful_tokens, look_up
-from boardsync.engine.pulled_before import PulledBefore
+from boardsync.engine.pulled_before import item_pulled_from
 from boardsync.engine.remove import removal_key
 from boardsync.errors import (
     BoardsyncError,
@@ -91,7 +91,6 @@ class Pusher:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
-        self._before = PulledBefore(mirror)
 
     async def carry(self, batch: Sequence[TransferRecord]) -> None:
         """Carry out transfers of one board. Errors end in the state, never in the caller.
@@ -213,9 +212,8 @@ class Pusher:
 
     async def _was_pulled(self, board: BoardRecord, parcel: Parcel) -> bool:
         """Link a file to the item that it was pulled from instead of sending it."""
-        transfer, prepared, stat = parcel.transfer, parcel.prepared, parcel.snapshot.stat
-        size = (prepared.width, prepared.height)
-        item = await self._before.item_of(board, parcel.snapshot.digest, stat.mtime_ns, size)
+        transfer, size = parcel.transfer, (parcel.prepared.width, parcel.prepared.height)
+        item = await item_pulled_from(self._mirror, board, parcel.snapshot, size)
         if item is None:
             return False
         moment = now_ms(self._mirror.clock)
