@@ -28,7 +28,9 @@ class Workspace:
         self.folder = folder
         self.state = base / "state" / "state.db"
         self.config = base / "config.yaml"
-        mirror = {"name": MIRROR, "folder": str(folder), "server": "server", "board": board}
+        # Pictures of one id are known again on whatever board they are.
+        own = {"name": MIRROR, "id": board.replace(" ", "-")}
+        mirror = own | {"folder": str(folder), "server": "server", "board": board}
         settings = {
             "state": str(self.state),
             "servers": {"server": server},
