@@ -25,7 +25,7 @@ PATH = b"a.png"
 DIGEST = "11" * 32
 OTHER_DIGEST = "22" * 32
 
-CASES = int(os.environ.get("PLANNER_CASES", "20000"))
+CASES = int(os.environ.get("PLANNER_CASES", "2000"))
 """How many random cases the planner is given, by all thorough tests together."""
 
 
