@@ -30,6 +30,8 @@ class Setup:
         self.folder = base / "pictures"
         self.folder.mkdir()
         self.board = f"board {uuid.uuid4()}"
+        # All tests share a server, and pictures of one mirror are known again wherever they are.
+        self.mirror_id = uuid.uuid4().hex
         self.config = base / "config.yaml"
         self.state = base / "state" / "state.db"
         self.write_config(server.url)
@@ -42,8 +44,9 @@ class Setup:
                     "state": str(self.state),
                     "servers": {"main": {"kind": "invokeai", "url": url}},
                     "mirrors": [
-                        {"name": "m", "folder": str(self.folder), "server": "main",
-                         "board": self.board, "settle": {"quiet": "500ms"}} | mirror
+                        {"name": "m", "id": self.mirror_id, "folder": str(self.folder),
+                         "server": "main", "board": self.board,
+                         "settle": {"quiet": "500ms"}} | mirror
                     ],
                 }
             )
