@@ -21,7 +21,7 @@ def test_of_what_two_send_at_the_same_moment_one_image_stays_and_the_others_can_
 ) -> None:
     (tmp_path / "other").mkdir()
     other = Setup(tmp_path / "other", invokeai)
-    other.board = setup.board
+    other.board, other.mirror_id = setup.board, setup.mirror_id
     other.write_config(invokeai.url)
     first = make_pictures(setup.folder, 1)[0]
     setup.once()
