@@ -60,20 +60,15 @@ def suspected_items(
 
     They are not pulled before that was found out. planned: what is not recorded yet.
     """
-    sending = [(board, one.path) for board, one in planned if one.kind is ActionKind.UPLOAD]
-    sending += [
-        (one.board, one.path)
-        for one in transfers.waiting(connection, [mirror.number])
-        if one.kind is ActionKind.UPLOAD
-    ]
+    sending = transfers.upload_times(connection, mirror.number)
+    for board, one in planned:
+        if one.kind is ActionKind.UPLOAD and one.path and times_of(mirror, connection, board):
+            file = observations.find_file(connection, mirror.number, one.path)
+            sending += [] if file is None else [(board, file.mtime_ns)]
     found: set[tuple[int, str]] = set()
-    for board, path in sending:
-        times = times_of(mirror, connection, board)
-        if not times or path is None:
-            continue
-        file = observations.find_file(connection, mirror.number, path)
-        if file is not None:
-            found.update((board, item_id) for item_id in suspects(times, file.mtime_ns))
+    for board, mtime_ns in sending:
+        made = suspects(times_of(mirror, connection, board), mtime_ns)
+        found.update((board, item_id) for item_id in made)
     return found
 
 

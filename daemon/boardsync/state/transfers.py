@@ -153,6 +153,17 @@ def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRe
     return [_record(row) for row in connection.execute(_live(mirrors).order_by(transfer.c.id))]
 
 
+def upload_times(connection: Connection, mirror: int) -> list[tuple[int, int]]:
+    """Return, for files on their way up, the board and the time (ns), if that is whole ms."""
+    query = text(
+        "SELECT transfer.board, f.mtime_ns FROM transfer JOIN file f"
+        " ON f.mirror = transfer.mirror AND f.path = transfer.path"
+        f" WHERE transfer.mirror = :mirror AND transfer.kind = 'upload' AND {_LIVE}"
+        " AND f.mtime_ns % 1000000 = 0"
+    )
+    return [(row.board, row.mtime_ns) for row in connection.execute(query, {"mirror": mirror})]
+
+
 def busy_boards(connection: Connection, mirror: int) -> set[int]:
     """Return the boards with transfers that are not finished."""
     query = select(transfer.c.board).distinct().where(transfer.c.mirror == mirror, text(_LIVE))
