@@ -136,7 +136,7 @@ class Pusher:
         if isinstance(finding, NotThere):
             return await self._may_send_again(transfer)
         if isinstance(finding, Arrived):
-            await self._agree(board, transfer, finding.item, finding.mark, None)
+            await self._agree(board, transfer, finding.item, finding.mark)
             return False
         moment = now_ms(self._mirror.clock)
         later = moment + int(finding.seconds * 1000)
@@ -319,7 +319,7 @@ class Pusher:
         transfer = parcel.transfer
         if result.outcome in (Outcome.STORED, Outcome.EXISTED):
             assert result.item is not None  # noqa: S101
-            await self._agree(board, transfer, result.item, upload.mark, parcel.prepared.pixels)
+            await self._agree(board, transfer, result.item, upload.mark)
             self._mirror.gate.worked()
         elif result.outcome is Outcome.REFUSED:
             await self._refuse(transfer, str(result.error))
@@ -329,9 +329,8 @@ class Pusher:
             await self._unknown(transfer, result.error)
 
     async def _agree(
-        self, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark,
-        pixels: str | None,
-    ) -> None:  # fmt: skip
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark
+    ) -> None:
         """Observation, link and transfer in one transaction."""
         moment, old = now_ms(self._mirror.clock), replaced_item(board, transfer)
         trashed_id = await self._trashed_id(transfer, old)
@@ -352,7 +351,7 @@ class Pusher:
                 new = links.NewLink(
                     mirror=transfer.mirror, path=each, digest=mark.file, board=board.id,
                     item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
-                    pixels=pixels, recipe=mark.recipe, run=transfer.run,
+                    recipe=mark.recipe, run=transfer.run,
                 )  # fmt: skip
                 superseded += links.agree(c, new, moment).superseded
             if not there:

@@ -7,6 +7,7 @@ lost, and a board that was renamed. Making another would double every picture.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -70,15 +71,16 @@ async def recognise_board(
 async def _ask(mirror: Mirror, subfolder: bytes, eligible: set[str]) -> Votes:
     """Look for some of a subfolder's files on the server; for few when none of those is there."""
     votes = Votes()
-    for path in await asyncio.to_thread(_sample, mirror, subfolder):
+    sample = await asyncio.to_thread(_sample, mirror, subfolder)
+    for start in range(0, len(sample), FIRST):
         if votes.asked >= FIRST and not votes.ages:
             break
-        digest = await asyncio.to_thread(_digest, mirror, path)
-        if digest is None:
-            continue
-        votes.asked += 1
-        for board_id, created in (await _holders(mirror, digest, eligible)).items():
-            votes.ages[board_id].append(created)
+        digests = await asyncio.to_thread(_digests, mirror, sample[start : start + FIRST])
+        asking = (_holders(mirror, digest, eligible) for digest in digests)
+        votes.asked += len(digests)
+        for holders in await asyncio.gather(*asking):
+            for board_id, created in holders.items():
+                votes.ages[board_id].append(created)
     return votes
 
 
@@ -123,8 +125,10 @@ def _sample(mirror: Mirror, subfolder: bytes) -> list[bytes]:
     return [path for start in range(step) for path in kept[start::step]]
 
 
-def _digest(mirror: Mirror, path: bytes) -> str | None:
-    try:
-        return digest_file(mirror.absolute(path), mirror.disk)[0]
-    except (FileChanging, PictureRefused):
-        return None
+def _digests(mirror: Mirror, paths: Sequence[bytes]) -> list[str]:
+    """Hash files that can be read now."""
+    found = []
+    for path in paths:
+        with contextlib.suppress(FileChanging, PictureRefused):
+            found.append(digest_file(mirror.absolute(path), mirror.disk)[0])
+    return found

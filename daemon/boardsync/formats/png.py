@@ -172,7 +172,7 @@ def text_chunks(
     """
     texts: dict[str, str] = {}
     left = limit
-    for kind, data in _chunks(memoryview(content).cast("B")):
+    for kind, data in chunks(memoryview(content).cast("B")):
         if kind not in _READERS or left <= 0:
             continue
         keyword_raw = bytes(data[: _LONGEST_KEYWORD + 1]).partition(b"\0")[0]
@@ -187,8 +187,8 @@ def text_chunks(
     return texts
 
 
-def _chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield kind and data of the complete chunks up to IEND."""
+def chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield kind and data of the complete chunks before IEND. CRCs are not looked at."""
     if bytes(content[:8]) != SIGNATURE:
         return
     start = len(SIGNATURE)

@@ -32,7 +32,7 @@ from boardsync.formats import (
     WEBP,
     Format,
 )
-from boardsync.formats.whole import check
+from boardsync.formats.whole import Verdict, check
 
 Image.MAX_IMAGE_PIXELS = None
 """Pillow's own guard warns through process-wide filters that threads cannot set apart, and
@@ -93,7 +93,8 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
 
     Raises PictureRefused with the reason in words.
     """
-    picture_format = _recognise(content, limits)
+    picture_format = recognise(content, limits).format
+    assert picture_format is not None  # noqa: S101
     plugin = plugin_of(picture_format)
     with refusing(f"this {picture_format.name} cannot be decoded"):
         image = Image.open(BytesIO(content), formats=(plugin,))
@@ -127,8 +128,11 @@ def refusing(what: str) -> Iterator[None]:
         raise PictureRefused(f"{what}: {reason} ({type(error).__name__})") from error
 
 
-def _recognise(content: bytes, limits: Limits) -> Format:
-    """Return the content's format once it is known to be whole and not too large."""
+def recognise(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Verdict:
+    """Return what the content is, once it is known to be whole and within limits.
+
+    Raises PictureRefused.
+    """
     if len(content) > limits.max_bytes:
         raise PictureRefused(f"too large: {len(content)} bytes, {limits.max_bytes} are allowed")
     verdict = check(content)
@@ -137,7 +141,7 @@ def _recognise(content: bytes, limits: Limits) -> Format:
     if not verdict.whole:
         raise PictureRefused(f"this {verdict.format.name} is not whole: {verdict.reason}")
     _demand_pixels(limits, verdict.width or 0, verdict.height or 0)
-    return verdict.format
+    return verdict
 
 
 def _demand_pixels(limits: Limits, width: int, height: int) -> None:

@@ -16,9 +16,10 @@ from PIL.PngImagePlugin import PngInfo
 from boardsync.formats import PNG
 from boardsync.formats.png import text_chunks
 from boardsync.picture.colour import to_srgb
-from boardsync.picture.decode import DEFAULT_LIMITS, Decoded, Limits, decode, refusing
+from boardsync.picture.decode import DEFAULT_LIMITS, Decoded, Limits, decode, recognise, refusing
 from boardsync.picture.modes import PLAIN, plain, with_alpha, without_key
 from boardsync.picture.pixels import pixel_digest
+from boardsync.picture.sound import TELL_ORIENTATION, is_sound_plain_png
 
 ORIGINAL: Final = "original"
 
@@ -36,11 +37,6 @@ _TURNS: Final = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_TELL_ORIENTATION: Final = frozenset(
-    {"XML:com.adobe.xmp", "Raw profile type exif", "Raw profile type APP1"}
-)
-"""Texts that may repeat the orientation; kept, they would turn an upright picture again."""
-
 _SPACES_OF_THEIR_OWN: Final = frozenset({"CMYK", "LAB"})
 
 
@@ -66,8 +62,7 @@ class Prepared:
     """What to send, and what the server should then show.
 
     extension: with dot, of `content`. recipe: the steps taken, as in "upright+srgb+rgba;png",
-    or "original"; a profile that could not be used adds ";profile-unused". pixels: the pixel
-    digest (`picture.pixels`) of `content`.
+    or "original"; a profile that could not be used adds ";profile-unused".
     """
 
     content: bytes = field(repr=False)
@@ -76,7 +71,6 @@ class Prepared:
     width: int
     height: int
     recipe: str
-    pixels: str
 
     @property
     def untouched(self) -> bool:
@@ -139,14 +133,17 @@ class _Draft:
 def prepare(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> Prepared:
     """Make of a picture file what a server with these needs should be sent.
 
-    The picture is decoded in full in any case, so a damaged one never leaves. Re-encoded
-    ones become PNG and keep their PNG texts, an unconverted profile, and EXIF unless it
-    told the orientation. Raises PictureRefused.
+    The picture is decoded in full, or as good as that (`picture.sound`), so a damaged one
+    never leaves. Re-encoded ones become PNG and keep their PNG texts, an unconverted profile,
+    and EXIF unless it told the orientation. Raises PictureRefused.
     """
+    verdict = recognise(content, limits)
+    if verdict.format is PNG and is_sound_plain_png(content) and _reads_png(needs):
+        width, height = verdict.width or 0, verdict.height or 0
+        return Prepared(content, PNG.media_type, PNG.extension, width, height, ORIGINAL)
     decoded = decode(content, limits)
     with refusing(f"this {decoded.format.name} cannot be prepared"):
         draft = _mend(decoded, needs)
-        pixels = pixel_digest(draft.image)
         kind = PNG if draft.steps else decoded.format
         return Prepared(
             content=_encode(draft, content) if draft.steps else content,
@@ -155,8 +152,11 @@ def prepare(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> Pr
             width=draft.image.width,
             height=draft.image.height,
             recipe=draft.recipe,
-            pixels=pixels,
         )
+
+
+def _reads_png(needs: Needs) -> bool:
+    return needs.readable is None or PNG.name in needs.readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +202,7 @@ def _encode(draft: _Draft, original: bytes) -> bytes:
     """Write a PNG, quickly rather than small: the server encodes it anew."""
     texts = PngInfo()
     for keyword, text in text_chunks(original, limit=_TEXT_LIMIT).items():
-        if "upright" not in draft.steps or keyword not in _TELL_ORIENTATION:
+        if "upright" not in draft.steps or keyword not in TELL_ORIENTATION:
             texts.add_text(keyword, text)
     packed = BytesIO()
     draft.image.save(
