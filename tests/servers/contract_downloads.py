@@ -77,6 +77,7 @@ class FetchingContract(Contract):
     async def test_a_stored_picture_is_complete(self, server: Server, board: Board) -> None:
         [item] = await self.send(server, board, self.upload_of(picture()))
         assert await server.complete(item)
+        assert await server.complete(item, glance=True)
 
     async def test_asking_whether_a_missing_item_is_complete_says_so(
         self, kind: Kind, board: Board
@@ -104,6 +105,7 @@ class FetchingContract(Contract):
         [kept] = await self.send(kind.server, board, keep)
         ghost = await kind.ghost(board.board_id, upload)
         assert not await kind.server.complete(ghost)
+        assert not await kind.server.complete(ghost, glance=True)
         with pytest.raises((FileChanging, Refused)):
             await kind.server.download(ghost, BytesIO())
         await kind.server.delete_ghost(ghost)

@@ -242,7 +242,7 @@ class Routes:
 
     def thumbnail(self, request: Request, name: str) -> Response:
         image = self._store.images.get(name)
-        if image is None or not image.content or image.unwritten:
+        if image is None or not image.content or image.unwritten or not image.thumbnail:
             return NO_IMAGE
         picture = Image.open(io.BytesIO(image.content)).convert("RGB")
         picture.thumbnail((256, 256))

@@ -47,7 +47,10 @@ class FakeBoard:
 
 @dataclass
 class FakeImage:
-    """An image. unwritten: how many reads of its file still come too early, -1 for all."""
+    """An image. unwritten: how many reads of its file still come too early, -1 for all.
+
+    thumbnail: it is made last; false when the server was killed before.
+    """
 
     name: str
     content: bytes
@@ -64,6 +67,7 @@ class FakeImage:
     graph: str | None = None
     board_id: str | None = None
     unwritten: int = 0
+    thumbnail: bool = True
     reads: int = 0
 
 

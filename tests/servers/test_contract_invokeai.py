@@ -24,6 +24,7 @@ def invokeai_kind(server: Server, fake: FakeInvokeAI) -> Kind:
         item = stored(result)
         image = fake.store.images[item.item_id]
         image.content = image.content[:-20]
+        image.thumbnail = False
         return item
 
     async def star(item_id: str, starred: bool) -> None:

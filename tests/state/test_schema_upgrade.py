@@ -20,7 +20,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from boardsync.errors import StateTooNew
-from boardsync.state import moves, places, upgrade
+from boardsync.state import moves, places, unproven, upgrade
 from boardsync.state.schema import metadata
 from boardsync.state.upgrade import Migrations, revision_of, shipped, to_head
 from state.state_kit import logged, opened
@@ -134,18 +134,19 @@ class TestUpgrade:
             str(kept),
         )
 
-    def test_a_file_of_the_first_schema_gets_the_journal_of_moves(self, tmp_path: Path) -> None:
+    def test_a_file_of_the_first_schema_gets_what_was_added_since(self, tmp_path: Path) -> None:
         first = tmp_path / "history"
-        unwanted = shutil.ignore_patterns("__pycache__", "0002_*")
+        unwanted = shutil.ignore_patterns("__pycache__", "0002_*", "0003_*")
         shutil.copytree(shipped().directory, first, ignore=unwanted)
         old = tmp_path / "old.db"
         to_head(old, Migrations(first, "0001"))
-        assert "moved" not in shape(old)
+        assert not {"moved", "unproven"} & set(shape(old))
 
         with opened(old) as state:
             mirror = state.write_now(lambda c: places.mirror_id(c, "m"))
             with state.read() as connection:
                 assert (mirror, moves.of_run(connection, 1)) == (1, [])
+                assert unproven.newest(connection, 1, 10) == []
         assert revision_of(old) == upgrade.HEAD
 
     def test_a_current_file_is_left_alone(self, path: Path) -> None:

@@ -18,7 +18,7 @@ from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import absence, links, observations, places
+from boardsync.state import absence, links, observations, places, unproven
 from boardsync.state.records import BoardRecord
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
@@ -234,6 +234,7 @@ def _write_listed(
     absence.note_items_back(c, board, [entry.item_id for entry in fresh])
     absence.note_items_gone(c, board, gone, moment)
     observations.forget_items(c, board, gone)
+    unproven.forget_gone(c, board)
 
 
 async def confirm_absences(mirror: Mirror, board: BoardRecord) -> bool:
@@ -293,11 +294,16 @@ async def read_unread(mirror: Mirror, board: BoardRecord) -> int:
         marks = await mirror.server.marks(board.server_id, [one.item_id for one in items])
         described = [(one, _trusted(marks[one.item_id])) for one in items if one.item_id in marks]
         left += len(unread) - len(described)
-        await mirror.state.write(partial(_write_read, board.id, described))
+        await mirror.state.write(partial(_write_read, mirror, board.id, described))
 
 
-def _write_read(board: int, described: list[tuple[Item, Mark | None]], c: Connection) -> None:
+def _write_read(
+    mirror: Mirror, board: int, described: list[tuple[Item, Mark | None]], c: Connection
+) -> None:
     observations.describe_items(c, board, described)
+    if mirror.server.capabilities.early_visible:
+        ours = [item.item_id for item, mark in described if mark and mark.mirror == mirror.key]
+        unproven.note(c, board, ours, now_ms(mirror.clock))
 
 
 def _trusted(mark: Mark | None) -> Mark | None:

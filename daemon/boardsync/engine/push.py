@@ -38,7 +38,7 @@ from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.backoff import delay_seconds
 from boardsync.plan.settling import hollow_ready_ns
-from boardsync.state import absence, links, observations, places, runs, transfers, trash
+from boardsync.state import absence, links, observations, places, runs, transfers, trash, unproven
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -347,6 +347,7 @@ class Pusher:
                     version=old.version, trashed_id=trashed_id,
                 )  # fmt: skip
             observations.describe_items(c, board.id, [(item, mark)])
+            unproven.prove(c, board.id, [item.item_id])
             for each in _paths_of(c, self._mirror, board, transfer):
                 new = links.NewLink(
                     mirror=transfer.mirror, path=each, digest=mark.file, board=board.id,

@@ -32,6 +32,7 @@ from boardsync.engine.observe_files import (
     observe_folder,
     observe_paths,
 )
+from boardsync.engine.prove import prove_items
 from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import (
     BoardMissing,
@@ -87,6 +88,7 @@ class Pass:
     """What a pass found and planned. troubles: why parts of it could not be done.
 
     walk_seconds, listing_seconds: how long looking at the folder, and at the boards, took.
+    next_proof_ms: when items of ours are to be seen whole, None when all of them are.
     next_look_ms: when something that is in doubt now can be decided, None without a doubt.
     """
 
@@ -99,6 +101,7 @@ class Pass:
     walk_seconds: float = 0.0
     listing_seconds: float = 0.0
     next_look_ms: int | None = None
+    next_proof_ms: int | None = None
 
 
 class Reconciler:
@@ -127,6 +130,7 @@ class Reconciler:
                 await self._hash_and_decide(look, done)
                 everything = changed or look.folder or look.decide or self._undecided
                 await self._decide(look, done, everything=everything)
+                await self._prove_items(done)
                 self._troubles.pop(WHOLE, None)
                 with about(run=done.run):
                     await self._note_troubles(done)
@@ -400,6 +404,22 @@ class Reconciler:
         done.next_look_ms = next_look_ms(mirror) if plan.unsure else None
         if plan.unsure and (done.next_look_ms is not None or done.hashed.waiting):
             self._undecided = True
+
+    async def _prove_items(self, done: Pass) -> None:
+        """See some items of ours whole; it is tried again when the server does not answer."""
+        mirror, due = self._mirror, list[int]()
+        if self._dry or not mirror.settings.direction.pushes:
+            return
+        for board in self._boards.values():
+            if board.id not in mirror.seen_boards:
+                continue  # it is looked at again before long
+            proofs = await prove_items(mirror, board)
+            if proofs.next_ms is not None:
+                due.append(proofs.next_ms)
+            if proofs.removed:
+                self._undecided = True
+                mirror.hints.boards("what the server never finished was removed")
+        done.next_proof_ms = min(due, default=None)
 
     def _look_for_moved(self, plan: decide.Plan) -> None:
         """Have looked at what seems to be gone, once until the whole folder is looked at."""

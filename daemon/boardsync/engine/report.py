@@ -125,7 +125,7 @@ def _condition(tally: Tally, trouble: tuple[str, int] | None) -> str:
         return "held"
     if tally.failing:
         return "failing"
-    if tally.waiting or tally.settling or tally.unread:
+    if tally.waiting or tally.settling or tally.unread or tally.unproven:
         return "working"
     # On one side only: what cannot be sent, and what was deleted on the other.
     return "incomplete" if tally.refused or tally.apart else "synced"

@@ -29,6 +29,8 @@ WALK_SHARE = 20.0
 """While there is a trouble, a walk of the folder is not made again within so many times as long."""
 MOST_ROUNDS = 5
 """So often what was carried out is looked at again within one `once`."""
+PROOF_SECONDS = 1.0
+"""Between two passes that see items of ours whole: what people do comes in between."""
 MOST_PATHS = 5000
 """More hinted paths than this are a walk of the folder."""
 
@@ -50,6 +52,7 @@ class Worker:
         self._next_ready: float | None = None
         self._next_retry: float | None = None
         self._next_doubt: float | None = None
+        self._next_proof: float | None = None
         self._stopping = False
         self.last: Pass | None = None
 
@@ -133,7 +136,10 @@ class Worker:
         settled = self._next_ready is not None and now >= self._next_ready
         if settled:
             self._next_ready = None
-        return None if look.nothing and not settled else look
+        proof = self._next_proof is not None and now >= self._next_proof
+        if proof:
+            self._next_proof = None
+        return None if look.nothing and not (settled or proof) else look
 
     @property
     def _polls(self) -> bool:
@@ -147,6 +153,10 @@ class Worker:
         self._next_doubt = None
         if done.next_look_ms is not None:
             self._next_doubt = clock.monotonic() + self._seconds_until(done)
+        self._next_proof = None
+        if done.next_proof_ms is not None:
+            wait = done.next_proof_ms / 1000 - clock.now_ns() / 1e9
+            self._next_proof = clock.monotonic() + max(PROOF_SECONDS, wait)
         if done.troubles:
             self._retry_later(done)
         elif look.boards or look.folder:
@@ -179,7 +189,7 @@ class Worker:
         return max(gate + 0.05, RETRY_SECONDS if gate == 0 else 0.0, taken * WALK_SHARE)
 
     def _seconds_to_timer(self) -> float | None:
-        own = (self._next_ready, self._next_retry, self._next_doubt)
+        own = (self._next_ready, self._next_retry, self._next_doubt, self._next_proof)
         timers = [one for one in own if one is not None]
         if self._polls:
             timers.append(self._next_listing)

@@ -88,8 +88,11 @@ class Server(Protocol):
         Raises ItemMissing, or FileChanging while the server is still writing them.
         """
 
-    async def complete(self, item: Item) -> bool:
-        """Tell whether an item's bytes are whole. Raises ItemMissing."""
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:
+        """Tell whether an item's bytes are whole. Raises ItemMissing.
+
+        glance: a sign that the server finished storing them will do, where there is one.
+        """
 
     async def delete_ghost(self, item: Item) -> None:
         """Delete an item of a failed upload whose bytes never became whole."""

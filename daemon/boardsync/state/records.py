@@ -113,6 +113,7 @@ class RunRecord:
 class Tally:
     """How a mirror stands. synced: files and items seen on both sides, by their links.
 
+    unproven: items of ours, found on a board, of which it is not known yet whether they are whole.
     apart: linked pictures of which only one side is there now. held: removals that wait for
     consent. trashed: pictures in the trash, of both sides.
     """
@@ -125,6 +126,7 @@ class Tally:
     waiting: int = 0
     failing: int = 0
     unread: int = 0
+    unproven: int = 0
     parted: int = 0
     apart: int = 0
     held: int = 0

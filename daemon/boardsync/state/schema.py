@@ -167,6 +167,15 @@ item = Table(
 Index("item_unread", item.c.board, sqlite_where=item.c.read == text("0"))
 Index("item_by_token", item.c.token, sqlite_where=item.c.token.is_not(None))
 
+unproven = Table(
+    "unproven",
+    metadata,
+    Column("board", ForeignKey("board.id"), primary_key=True),
+    Column("item_id", Name, primary_key=True),
+    Column("since_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 link = Table(
     "link",
     metadata,

@@ -24,6 +24,9 @@ _COUNTS = {
     "unread": """
         SELECT count(*) FROM item i JOIN board b ON b.id = i.board
         WHERE b.mirror = :mirror AND b.current AND i.read = 0""",
+    "unproven": """
+        SELECT count(*) FROM unproven u JOIN item i ON i.board = u.board AND i.item_id = u.item_id
+        JOIN board b ON b.id = u.board WHERE b.mirror = :mirror AND b.current""",
     # Synced means seen on both sides: the file as it is now, and the item in the last listing
     # of the board where the file belongs.
     "synced": f"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from io import BytesIO
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.errors import BoardMissing, ItemMissing
+from boardsync.files.durable import TEMP_PREFIX
 from boardsync.model import Item, Outcome
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.directory.names import MARKS_FOLDER
@@ -46,7 +48,10 @@ async def places_of(server: DirectoryServer, number: int) -> list[tuple[str, boo
 
 
 def litter(root: Path) -> list[str]:
-    """List what nobody would look for, but temporary files: those are swept when they are old."""
+    """List what nobody would look for.
+
+    Of temporary files only those in the trash: others go at the next upload.
+    """
     found = []
     for path in root.rglob("*"):
         relative = str(path.relative_to(root))
@@ -55,6 +60,8 @@ def litter(root: Path) -> list[str]:
         if mark and sum(1 for one in path.parent.glob("*.json")) > sum(
             1 for one in beside.glob("*.png")
         ):
+            found.append(relative)
+        if path.name.startswith(os.fsdecode(TEMP_PREFIX)) and root / TRASH in path.parents:
             found.append(relative)
         if path.parent == root / TRASH and not any(path.glob("*.png")):
             found.append(relative)

@@ -120,7 +120,7 @@ class DirectoryServer:
     async def download(self, item: Item, sink: BinaryIO) -> Download:
         return await asyncio.to_thread(self._boards.download, item, sink)
 
-    async def complete(self, item: Item) -> bool:
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:  # noqa: ARG002
         return await asyncio.to_thread(self._boards.complete, item)
 
     async def delete_ghost(self, item: Item) -> None:

@@ -41,6 +41,13 @@ def sweep(folder: str, now_ns: int) -> int:
     return removed
 
 
+def sweep_temporaries(folder: str, now_ns: int) -> int:
+    """Remove only what was being written beside the items of `folder`. Raises OSError."""
+    beside = marks_folder(folder)
+    names = [name for name in os.listdir(beside) if name.startswith(_TEMPORARY)]
+    return sum(_remove_temporary(os.path.join(beside, name), now_ns) for name in names)
+
+
 def _remove_temporary(path: str, now_ns: int) -> bool:
     """Remove a temporary file that is nobody's: by its lock, or else by its age."""
     removed = remove_abandoned(path)

@@ -37,6 +37,7 @@ from boardsync.servers.directory.origins import (
 )
 from boardsync.servers.directory.recall import FolderCache, beginning_with, mark_names
 from boardsync.servers.directory.renames import is_second_name
+from boardsync.servers.directory.sweep import sweep_temporaries
 from boardsync.servers.directory.tree import Place, is_folder, regular_stat
 
 _STALE_NS = 86_400_000_000_000
@@ -116,6 +117,8 @@ class Trash:
     def settle(self, entry: Entry) -> None:
         """Note that the exchange an entry waited for is over."""
         if entry.origin.incoming is not None:
+            # A try that was killed may have left its half.
+            sweep_temporaries(entry.place.folder, self._clock_ns())
             write_origin(entry.place.folder, replace(entry.origin, incoming=None))
 
     def discard(self, key: str) -> None:

@@ -88,9 +88,12 @@ class Images(ImageReader):
             return await self._downloader.thumbnail(item, sink)
         return await self._downloader.full(item, sink)
 
-    async def complete(self, item: Item) -> bool:
-        """Tell whether a picture is whole on the server. Raises ItemMissing."""
-        return await self._downloader.complete(item)
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:
+        """Tell whether a picture is whole on the server. Raises ItemMissing.
+
+        glance: a whole thumbnail is enough; without one, the picture is looked at.
+        """
+        return await self._downloader.complete(item, glance=glance)
 
     async def move(
         self, names: Sequence[str], board_id: str | None, place: Place = EVERYWHERE

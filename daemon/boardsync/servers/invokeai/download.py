@@ -8,6 +8,7 @@ So only bytes that read as a PNG to its end mark count.
 from __future__ import annotations
 
 import hashlib
+from io import BytesIO
 from typing import BinaryIO, Final
 
 from boardsync.errors import FileChanging, ServerFault
@@ -56,10 +57,19 @@ class Downloader:
         self._check(item, verdict)
         return Download(digest, size, verdict.width or 0, verdict.height or 0, ".png")
 
-    async def complete(self, item: Item) -> bool:
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:
         """Tell whether a picture is whole, keeping none of it. Raises ItemMissing."""
+        if glance and await self._has_thumbnail(item):
+            return True
         try:
             await self.full(item, Nowhere())
+        except FileChanging:
+            return False
+        return True
+
+    async def _has_thumbnail(self, item: Item) -> bool:
+        try:
+            await self.thumbnail(item, BytesIO())
         except FileChanging:
             return False
         return True

@@ -236,9 +236,12 @@ class InvokeAIServer:
         """
         return await self.client.images.download(item, sink)
 
-    async def complete(self, item: Item) -> bool:
-        """Tell whether an item's bytes are whole. Raises ItemMissing."""
-        return await self.client.images.complete(item)
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:
+        """Tell whether an item's bytes are whole. Raises ItemMissing.
+
+        glance: its thumbnail is enough, which the server makes after it stored the picture.
+        """
+        return await self.client.images.complete(item, glance=glance)
 
     async def delete_ghost(self, item: Item) -> None:
         """Delete an item of a failed upload whose bytes never became whole.

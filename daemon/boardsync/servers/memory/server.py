@@ -161,7 +161,7 @@ class MemoryServer(MemoryChanges):
             stored.item.extension,
         )
 
-    async def complete(self, item: Item) -> bool:
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:  # noqa: ARG002
         self._enter("complete")
         return self._require_item(item).whole
 

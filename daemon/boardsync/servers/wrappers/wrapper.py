@@ -76,8 +76,8 @@ class Wrapper:
     async def download(self, item: Item, sink: BinaryIO) -> Download:
         return await self._call("download", partial(self._inner.download, item, sink))
 
-    async def complete(self, item: Item) -> bool:
-        return await self._call("complete", partial(self._inner.complete, item))
+    async def complete(self, item: Item, *, glance: bool = False) -> bool:
+        return await self._call("complete", partial(self._inner.complete, item, glance=glance))
 
     async def delete_ghost(self, item: Item) -> None:
         await self._call("delete_ghost", partial(self._inner.delete_ghost, item))

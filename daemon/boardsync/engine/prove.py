@@ -1,0 +1,116 @@
+"""Sees items of ours whole that were only listed: a server may have been killed writing one.
+
+An upload whose answer was lost is looked up before anything else. But when the state was lost as
+well, all that is left of it is an item with our mark, which is listed whether its bytes are there
+or not. So what a listing alone tells of is linked at once, and looked at afterwards, the newest
+first and some in each pass: nothing that is whole is sent again, and nothing waits for the rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import structlog
+from sqlalchemy import Connection
+
+from boardsync.engine.clock import now_ms
+from boardsync.engine.context import Mirror
+from boardsync.engine.lookup import GHOST_SECONDS
+from boardsync.errors import BoardsyncError, FileChanging, Missing
+from boardsync.model import Entry, Item, LinkState
+from boardsync.state import links, observations, places, unproven
+from boardsync.state.records import BoardRecord
+from boardsync.state.unproven import Unproven
+
+log = structlog.get_logger(__name__)
+
+AT_A_TIME = 100
+AT_ONCE = 4
+AGAIN_MS = 30_000
+"""After the server did not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """What came of a look. next_ms: when the next one is due, None when nothing is left.
+
+    removed: ghosts that were deleted; their files are to be sent.
+    """
+
+    next_ms: int | None = None
+    removed: int = 0
+
+
+async def prove_items(mirror: Mirror, board: BoardRecord) -> Proofs:
+    """Look at the newest items of a board that were not seen whole yet, if the server answers."""
+    with mirror.state.read() as connection:
+        found = unproven.newest(connection, board.id, AT_A_TIME)
+    if not found:
+        return Proofs()
+    if mirror.gate.wait_seconds() == 0:
+        try:
+            return await _look(mirror, board, found)
+        except BoardsyncError as error:
+            log.info("it is not known yet whether all items are whole", reason=str(error))
+            mirror.gate.failed(error, looking=True)
+    return Proofs(now_ms(mirror.clock) + AGAIN_MS)
+
+
+async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -> Proofs:
+    ours = [one for one in found if one.mark is not None and one.mark.mirror == mirror.key]
+    torn = await _torn(mirror, board, ours)
+    waiting = {one.item.item_id for one in torn}
+    settled = [one.item.item_id for one in found if one.item.item_id not in waiting]
+    await mirror.state.write(lambda c: unproven.prove(c, board.id, settled))
+    moment = now_ms(mirror.clock)
+    ghosts = [one for one in torn if moment - one.since_ms >= GHOST_SECONDS * 1000]
+    for one in ghosts:
+        await _remove(mirror, board, one.item)
+    if len(found) == AT_A_TIME:
+        return Proofs(moment, len(ghosts))
+    due = [one.since_ms + int(GHOST_SECONDS * 1000) for one in torn if one not in ghosts]
+    return Proofs(min(due, default=None), len(ghosts))
+
+
+async def _torn(mirror: Mirror, board: BoardRecord, ones: Sequence[Unproven]) -> list[Unproven]:
+    """Return those of which the server does not hold the whole."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def whole(one: Unproven) -> bool:
+        async with room:
+            try:
+                item = replace(one.item, board_id=board.server_id)
+                return await mirror.server.complete(item, glance=True)
+            except Missing:
+                return True  # the next listing tells that it is gone
+
+    answers = await asyncio.gather(*(whole(one) for one in ones))
+    return [one for one, answer in zip(ones, answers, strict=True) if not answer]
+
+
+async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
+    """Part a ghost from its files for good, then delete it: the files are sent anew.
+
+    Killed in between, it is an item that nobody has read: uploads wait for it, and it is looked
+    at again.
+    """
+    log.warning(
+        "the server never finished storing this picture: it is removed there and sent again",
+        item=item.item_id, board=board.name,
+    )  # fmt: skip
+
+    def let_go(c: Connection) -> None:
+        for link in links.of_item(c, board.id, item.item_id):
+            if link.state == LinkState.AGREED.value:
+                links.forget(c, link.id)
+        observations.see_entries(c, board.id, [Entry(item.item_id, item.version)])
+        places.forget_listing(c, board.id)
+
+    await mirror.state.write(let_go)
+    try:
+        await mirror.server.delete_ghost(replace(item, board_id=board.server_id))
+    except FileChanging:
+        return  # whole by now: it is read again, and linked again
+    await mirror.state.write(lambda c: observations.forget_items(c, board.id, [item.item_id]))
