@@ -38,6 +38,23 @@ async def test_a_board_that_was_renamed_is_found_by_its_marks(tmp_path: Path) ->
         assert await here.quiet()
 
 
+async def test_a_listing_that_leaves_something_out_doubles_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path, policies={"same_picture": "each"}) as here:
+        fill(here)
+        await here.look()
+        here.server.faults.hidden = {one.item_id for one in here.items()[:7]}
+        await here.restart(lose_state=True)
+        here.write("new.png", seed=77)
+
+        for _ in range(3):
+            result = await here.look()
+        assert (len(here.items()), result.left, result.failed) == (21, 0, 0)
+
+        here.server.faults.hidden = set()
+        await here.look()
+        assert len(here.items()) == 21
+
+
 async def test_new_files_go_to_the_renamed_board(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         fill(here)

@@ -35,7 +35,7 @@ from sim.loop import SimClock, SimLoop
 from sim.people import People
 from sim.process import Killed, Process, SteppingWriter
 from sim.server import SimServer, Weather
-from sim.setup import FOLDER, TRASH, draw_setup, draw_weather
+from sim.setup import FOLDER, LATE_SECONDS, TRASH, draw_setup, draw_weather
 
 ROUNDS = 40
 ROUND_SECONDS = 90.0
@@ -43,6 +43,7 @@ QUIET_ROUNDS = 2
 MOST_STEPS = 3000
 MOST_LINES = 10_000
 """What is noted in a history; the longest that come to an end have a tenth of it."""
+LONGEST_LATE = max(LATE_SECONDS)
 Body = Callable[[Assembly], Awaitable[None]]
 
 
@@ -174,7 +175,8 @@ class World:
 async def _live(world: World) -> None:
     """Let a process live while people act and the weather is bad."""
     source, setup = world.source, world.setup
-    world.weather = draw_weather(source, setup)
+    late, world.weather = world.weather.late_ones, draw_weather(source, setup)
+    world.weather.late_ones = late
     _draw_disk_faults(world)
     mortal = source.random() < 0.8
     steps = int(MOST_STEPS ** source.random()) if mortal else None
@@ -196,7 +198,10 @@ async def _live(world: World) -> None:
     world.disk.step = lambda _: None
     for _ in range(source.choice((0, 0, 3))):
         _act(world)
-    world.loop.pass_time(source.choice((0.0, 5.0, 4000.0)))
+    pause = source.choice((0.0, 5.0, 4000.0))
+    if pause > LONGEST_LATE:
+        world.weather.commit_late()
+    world.loop.pass_time(pause)
     _harm_state(world)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from boardsync.files.durable import TEMP_PREFIX
 from boardsync.formats import PNG
 from boardsync.servers.memory import MemoryServer
 from picture_samples import sample
@@ -57,8 +58,9 @@ class Ledger:
         return list(self._numbers)
 
     def everywhere(self) -> set[bytes]:
-        """Return all contents that are somewhere now."""
-        found = set(self._disk.files(SIM).values())
+        """Return all contents that are somewhere now. What is still on its way there is not."""
+        files = self._disk.files(SIM).items()
+        found = {one for path, one in files if TEMP_PREFIX not in path}
         found.update(one.content for one in self._server._stored.values() if one.whole)
         return found
 

@@ -100,8 +100,12 @@ class People:
     def _slowly(self) -> None:
         """Somebody writes half, pauses, and goes on: no matter what happens meanwhile."""
         path, content = self._new_path(), self.ledger.new()
+        before = self.disk.find(path)
+        old = None if before is None else before.data
         self.journal(f"person: begins to write {path!r}")
         self.disk.put(path, content[: len(content) // 2])
+        if old is not None:
+            self.ledger.went(old)
         self._tell(path, closed=False)
 
         def go_on() -> None:

@@ -6,7 +6,8 @@ import asyncio
 import hashlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from boardsync.errors import (
@@ -53,6 +54,15 @@ class Weather:
     down: float = 0.0
     maintained: float = 0.0
     restarts: int = 0
+    late_ones: list[tuple[asyncio.TimerHandle, Callable[[], None]]] = field(default_factory=list)
+
+    def commit_late(self) -> None:
+        """Store now what was to be stored late: no proxy holds it for hours."""
+        for timer, store in self.late_ones:
+            if not timer.cancelled() and timer.when() > asyncio.get_running_loop().time():
+                timer.cancel()
+                store()
+        self.late_ones.clear()
 
 
 class SimServer(Wrapper):
@@ -150,9 +160,9 @@ class SimServer(Wrapper):
             return answer
         if fate == "late":
             wait = self._source.uniform(0.5, self._weather.latest)
-            asyncio.get_running_loop().call_later(
-                wait, self._store_late, board_id, upload, self._weather.restarts
-            )
+            store = partial(self._store_late, board_id, upload, self._weather.restarts)
+            timer = asyncio.get_running_loop().call_later(wait, store)
+            self._weather.late_ones.append((timer, store))
         if fate == "ghost" and upload.replaces is None:
             self._memory.put_upload(board_id, upload, upload.name, whole=False)
         self._journal(f"upload of {upload.mark.file[:8]}: {fate}")

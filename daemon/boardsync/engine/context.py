@@ -47,7 +47,8 @@ class Mirror:
     """One mirror, ready to work: its settings, its server, its number in the state.
 
     seen_boards: boards (our numbers) whose items were all seen and read since this process
-    began, or since the server was last away. No upload starts to any other. compiled: the
+    began, or since the server was last away. No upload starts to any other. partly_listed: those
+    of them of which the last listing was incomplete: each upload is looked up first. compiled: the
     rules by the content of the ignore file they were made with. unlinked: by board, see
     `engine.pulled_before`. host: this machine's name, for conflict names.
     """
@@ -64,6 +65,7 @@ class Mirror:
     host: str
     disk: Disk = SYSTEM
     seen_boards: set[int] = field(default_factory=set)
+    partly_listed: set[int] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     compiled: dict[bytes, Rules] = field(default_factory=dict)
     unlinked: dict[int, Times] = field(default_factory=dict)

@@ -48,13 +48,16 @@ Finding = Arrived | LookLater | NotThere
 
 
 def doubtful_tokens(
-    connection: Connection, board: BoardRecord, batch: Sequence[TransferRecord]
+    mirror: Mirror, connection: Connection, board: BoardRecord, batch: Sequence[TransferRecord]
 ) -> set[str | None]:
     """Return the tokens of those pictures that may be on their board already.
 
     SENDING without a sender is an intent whose process ended. And a plan out of an old state
-    file may have come true since: then a listing showed an item with its token.
+    file may have come true since: then a listing showed an item with its token, unless it left
+    something out.
     """
+    if board.id in mirror.partly_listed:
+        return {one.token for one in batch}
     tokens = [str(one.token) for one in batch]
     doubted = {one.token for one in batch if one.state in _UNSETTLED}
     return doubted.union(cases.arrived_tokens(connection, board.id, tokens))

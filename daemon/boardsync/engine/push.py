@@ -99,7 +99,7 @@ class Pusher:
         """
         with self._mirror.state.read() as connection:
             board = places.board_by_id(connection, batch[0].board)
-            doubtful = doubtful_tokens(connection, board, batch)
+            doubtful = doubtful_tokens(self._mirror, connection, board, batch)
         parcels: list[Parcel] = []
         for transfer in batch:
             parcel = await self._pack(board, transfer, doubtful=transfer.token in doubtful)
