@@ -177,6 +177,21 @@ async def test_killed_at_every_step_of_a_replacement_the_repeat_ends_with_both_v
     assert len(seen) >= 2
 
 
+async def test_killed_once_the_new_version_is_there_its_look_up_clears_the_rest(
+    tmp_path: Path,
+) -> None:
+    for root in after_steps("replace", tmp_path, []):
+        server = DirectoryServer("crash", root)
+        hits = await server.find(NEW.mark.token)
+        if not [one for one in hits if not one.trashed]:
+            continue
+        # What the engine does once it found its upload there: the repeat of the removal alone.
+        [hit, *_] = await server.find(OLD.mark.token)
+        await server.trash(Item(NAME, BOARD, version=hit.version), KEY)
+        assert await places_of(server, 2) == [(NAME, False)]
+        assert litter(root) == []
+
+
 async def both_versions_are_in_their_places(server: DirectoryServer, old: Item) -> None:
     trashed_id = await server.trash(old, KEY)
     assert await listed(server, BOARD) == [NAME]

@@ -13,7 +13,7 @@ from boardsync.errors import ItemChanged, ItemMissing, Missing
 from boardsync.files.durable import remove_if_there
 from boardsync.model import Item
 from boardsync.servers.directory.boards import DirectoryBoards, describe, describe_trashed
-from boardsync.servers.directory.marks import mark_path
+from boardsync.servers.directory.marks import holds, mark_path
 from boardsync.servers.directory.moving import Mover
 from boardsync.servers.directory.names import is_board_name, item_parts
 from boardsync.servers.directory.origins import Origin, TrashedId, parse_id
@@ -132,14 +132,18 @@ class DirectoryChanges:
         return entry.place.item_id
 
     def _forget_mark(self, item: Item, moved: Place) -> None:
-        """Remove the mark that a kill left where an item was, unless one lies there again."""
+        """Remove the mark that a kill left where an item was, unless it lies there again."""
         record = self._boards.recall.record(moved, versions_now())
         parts = item_parts(item.item_id)
         if record is None or parts is None or not is_board_name(str(item.board_id)):
             return
         folder = os.path.join(self._boards.require(), str(item.board_id), *parts[:-1])
-        if not os.path.lexists(os.path.join(folder, parts[-1])):
-            remove_if_there(mark_path(folder, parts[-1], record.mark.token))
+        mark, path = (
+            mark_path(folder, parts[-1], record.mark.token),
+            os.path.join(folder, parts[-1]),
+        )
+        if os.path.lexists(mark) and not (os.path.lexists(path) and holds(path, record.digest)):
+            remove_if_there(mark)
 
     def _remover(self, item: Item) -> Remover:
         return Remover(self._boards.open(item.board_id), self._trash, self._mover())
