@@ -97,3 +97,16 @@ async def test_a_file_with_a_time_of_another_age_goes_like_any_other(
 
     assert (result.uploaded, result.settling) == (1, 0)
     assert await here.quiet()
+
+
+async def test_a_ghost_is_removed_in_time_although_the_clock_was_set_back(
+    here: World, clock: SteppingClock
+) -> None:
+    here.server.faults.ghosts = 1
+    here.write("a.png")
+    await here.look(patience=0.0)
+    clock.off -= 36_000
+
+    await here.look(patience=300.0)
+
+    assert [here.server._stored[one.item_id].whole for one in here.items()] == [True]

@@ -53,9 +53,13 @@ class TooBusy(BaseException):
 
 @dataclass(slots=True)
 class Report:
-    """What became of one history. digest: of everything that was asked and of what is there."""
+    """What became of one history. digest: of everything that was asked and of what is there.
+
+    steps: that the process of the first life took.
+    """
 
     seed: int
+    steps: int = 0
     findings: list[str] = field(default_factory=list)
     journal: list[str] = field(default_factory=list)
     digest: str = ""
@@ -64,8 +68,11 @@ class Report:
 class World:
     """Everything outside the process, and the process of the moment."""
 
-    def __init__(self, seed: int, loop: SimLoop, source: random.Random, base: Path) -> None:
+    def __init__(
+        self, seed: int, loop: SimLoop, source: random.Random, base: Path, first_death: int | None
+    ) -> None:
         self.report = Report(seed)
+        self.first_death = first_death
         self.source = source
         self.loop = loop
         self.clock = SimClock(loop)
@@ -172,7 +179,7 @@ class World:
         return self.source.choice((0.0, 0.0, 0.001, 0.02))
 
 
-async def _live(world: World) -> None:
+async def _live(world: World, *, first: bool) -> None:
     """Let a process live while people act and the weather is bad."""
     source, setup = world.source, world.setup
     late, world.weather = world.weather.late_ones, draw_weather(source, setup)
@@ -180,6 +187,8 @@ async def _live(world: World) -> None:
     _draw_disk_faults(world)
     mortal = source.random() < 0.8
     steps = int(MOST_STEPS ** source.random()) if mortal else None
+    if first and world.first_death is not None:
+        steps = world.first_death
 
     async def meanwhile(assembly: Assembly) -> None:
         for _ in range(setup.acts):
@@ -192,6 +201,8 @@ async def _live(world: World) -> None:
                 await _answer_holds(world, assembly)
 
     await world.run_process(meanwhile, steps)
+    if first:
+        world.report.steps = world.process.steps
     if source.random() < 0.4:
         world.note("the power is cut")
         world.disk.cut_power()
@@ -354,15 +365,18 @@ async def _plan_again(world: World) -> None:
         world.find(f"a second plan remarks {remark}")
 
 
-def run(seed: int) -> Report:
-    """Live through the history of a seed."""
+def run(seed: int, first_death: int | None = None) -> Report:
+    """Live through the history of a seed.
+
+    first_death: after how many steps the first process dies, whatever the seed says.
+    """
     source = random.Random(seed)
     base = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory()))
     (base / "state.db").write_bytes(_template())
     loop = SimLoop()
     try:
         asyncio.set_event_loop(loop)
-        world = World(seed, loop, source, base)
+        world = World(seed, loop, source, base, first_death)
         loop._delay = world.delay
         loop.set_exception_handler(_complain(world))
         with _all_logged(world):
@@ -399,8 +413,8 @@ def _lived_through(world: World) -> None:
 
 
 async def _history(world: World) -> None:
-    for _ in range(world.setup.lives):
-        await _live(world)
+    for number in range(world.setup.lives):
+        await _live(world, first=number == 0)
         _look_for_loss(world)
     await _find_peace(world)
 

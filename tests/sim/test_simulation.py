@@ -17,6 +17,9 @@ from sim.many import fresh_seeds, known_seeds, lived_through
 pytestmark = pytest.mark.filterwarnings("ignore:coroutine .* was never awaited")
 
 FAST = 24
+SHORT = (5011, 5019, 5028)
+"""Seeds whose first process takes a hundred steps or so."""
+NEVER = 1_000_000
 FRESH_MINUTES = float(os.environ.get("SIM_MINUTES", "0"))
 """How long to live through seeds that nobody chose: one in a hundred still finds something."""
 
@@ -50,6 +53,25 @@ def test_another_process_lives_the_same_history_too() -> None:
     }  # fmt: skip
 
     assert digests == {f"{run(7).digest}\n"}
+
+
+@pytest.mark.parametrize("seed", SHORT)
+def test_killed_at_one_step_in_ten_both_sides_are_in_step_again(seed: int) -> None:
+    assert _killed_at(seed, step=10) == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("seed", [*SHORT, 5024])
+def test_killed_at_every_step_both_sides_are_in_step_again(seed: int) -> None:
+    assert _killed_at(seed, step=1) == []
+
+
+def _killed_at(seed: int, step: int) -> list[str]:
+    """Kill the first process of a history at every so many of its steps; return what was found."""
+    steps = run(seed, first_death=NEVER).steps
+    assert steps > step
+    lived = [(at, run(seed, first_death=at)) for at in range(seed % step, steps, step)]
+    return [f"killed at {at}: {report.findings}" for at, report in lived if report.findings]
 
 
 @pytest.mark.real

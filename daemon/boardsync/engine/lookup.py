@@ -77,7 +77,9 @@ async def look_up(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) 
     now = now_ms(mirror.clock)
     # Since when it may be in the making, by whichever clock knows.
     since = transfer.first_sent_ms or own[0][0].created_ms or now
-    if now - since < GHOST_SECONDS * 1000:
+    # A clock that was set back does not make us wait for it: the look-ups count, too.
+    waited = max((now - since) / 1000, transfer.lookups * LOOK_AGAIN_SECONDS)
+    if waited < GHOST_SECONDS:
         return LookLater()
     await _remove_ghosts(mirror, board, [item for item, _ in own])
     return NotThere()

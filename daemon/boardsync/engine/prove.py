@@ -62,16 +62,27 @@ async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -
     ours = [one for one in found if one.mark is not None and one.mark.mirror == mirror.key]
     torn = await _torn(mirror, board, ours)
     waiting = {one.item.item_id for one in torn}
-    settled = [one.item.item_id for one in found if one.item.item_id not in waiting]
-    await mirror.state.write(lambda c: unproven.prove(c, board.id, settled))
     moment = now_ms(mirror.clock)
+    # A clock that was set back begins anew: what is being stored now gets its time.
+    early = [one.item.item_id for one in torn if one.since_ms > moment]
+    settled = [one.item.item_id for one in found if one.item.item_id not in waiting]
+    await mirror.state.write(lambda c: _write(c, board.id, settled, early, moment))
     ghosts = [one for one in torn if moment - one.since_ms >= GHOST_SECONDS * 1000]
     for one in ghosts:
         await _remove(mirror, board, one.item)
     if len(found) == AT_A_TIME:
         return Proofs(moment, len(ghosts))
-    due = [one.since_ms + int(GHOST_SECONDS * 1000) for one in torn if one not in ghosts]
+    due = [
+        min(one.since_ms, moment) + int(GHOST_SECONDS * 1000) for one in torn if one not in ghosts
+    ]
     return Proofs(min(due, default=None), len(ghosts))
+
+
+def _write(
+    c: Connection, board: int, settled: Sequence[str], early: Sequence[str], moment: int
+) -> None:
+    unproven.prove(c, board, [*settled, *early])
+    unproven.note(c, board, early, moment)
 
 
 async def _torn(mirror: Mirror, board: BoardRecord, ones: Sequence[Unproven]) -> list[Unproven]:
