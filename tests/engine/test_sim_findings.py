@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from boardsync.engine import decide
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look, Pass
+from boardsync.errors import SettingsError
 from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind
 from boardsync.servers.memory import NAMED, MemoryServer
@@ -301,3 +304,21 @@ class Guarded(SystemDisk):
         if self.closed and str(path).rstrip("'").endswith(".png"):
             raise PermissionError(errno.EACCES, "Permission denied", path)
         return super().open(path, flags, mode)
+
+
+async def test_rules_that_cannot_be_read_when_it_is_decided_are_a_trouble_and_no_bug(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as here:
+
+        def unreadable(*_: Any) -> decide.Plan:
+            raise SettingsError(".boardsyncignore: cannot be read (input/output error)")
+
+        here.write("a.png")
+        with monkeypatch.context() as patched:
+            patched.setattr(decide, "decide", unreadable)
+            first = await here.look()
+        second = await here.look()
+
+        assert first.trouble == ".boardsyncignore: cannot be read (input/output error)"
+        assert (second.uploaded, second.trouble) == (1, None)

@@ -297,6 +297,7 @@ async def _find_peace(world: World) -> None:
     """Let everything work, and wait until nothing happens any more."""
     world.weather = Weather(slow=0.02)
     world.people.mount()
+    world.people.put_back()
     faults = world.disk.faults
     faults.room, faults.failing, faults.crippled, faults.blind = None, 0.0, False, False
     faults.unreadable = set()

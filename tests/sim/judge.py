@@ -11,7 +11,7 @@ from boardsync.engine.wanted import wanted_subfolders
 from boardsync.files.durable import TEMP_PREFIX
 from boardsync.model import LinkState
 from boardsync.state import links, observations, places, summary, transfers
-from sim.setup import FOLDER
+from sim.setup import BENEATH, FOLDER
 
 if TYPE_CHECKING:
     from sim.history import World
@@ -93,7 +93,9 @@ def _nothing_missing(world: World, assembly: Assembly) -> None:
         there = board is not None and (board.server_id, content) in boards
         if not there and ledger.knows(content) and content not in ledger.remote_touched:
             world.find(f"{relative!r} {ledger.word(content)} is not on its board")
-    here = set(files.values())
+    # What was pulled while the disk was away lies beneath it: nobody but people could tell.
+    here = {*files.values(), *world.disk.files(BENEATH).values()}
+    local_wins = world.setup.mirror["policies"]["both_changed"] == "local"
     wanted_here = wanted_subfolders(mirror)
     for board in bound.values() if world.setup.pulls else ():
         if board.subfolder not in wanted_here:
@@ -101,6 +103,8 @@ def _nothing_missing(world: World, assembly: Assembly) -> None:
         for stored in world.server.on_board(board.server_id):
             wanted = stored.mark is None and stored.item.category in (None, "general")
             known = stored.content in here or stored.content in ledger.local_touched
+            # Where the file was rewritten as well and wins, the item's version stays on the board.
+            known |= local_wins and stored.content in ledger.edited
             known |= _is_left_alone(assembly, board.id, stored.item.item_id)
             if wanted and stored.whole and not known:
                 word = ledger.word(stored.content)

@@ -23,7 +23,7 @@ class Ledger:
     local, remote: how often people themselves put a content into the folder or on a board.
     local_touched, remote_touched: contents of which people removed, changed or moved a copy
     there, so that it may be missing on the other side. hidden: contents that a rule of theirs
-    once hid.
+    once hid. edited: contents that people gave to an item that was there.
     """
 
     def __init__(self, disk: Tree, server: MemoryServer) -> None:
@@ -36,6 +36,7 @@ class Ledger:
         self.local_touched: set[bytes] = set()
         self.remote_touched: set[bytes] = set()
         self.hidden: set[bytes] = set()
+        self.edited: set[bytes] = set()
 
     def new(self) -> bytes:
         """Make a picture that never was."""

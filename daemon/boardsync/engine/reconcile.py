@@ -41,6 +41,7 @@ from boardsync.errors import (
     FolderAway,
     ServerFault,
     ServerUnreachable,
+    SettingsError,
 )
 from boardsync.model import Action, ActionKind
 from boardsync.state import absence, places, transfers
@@ -127,9 +128,9 @@ class Reconciler:
                 known = await self._follow_folders(look)
                 await self._observe_files(look, done)
                 changed = await self._observe_boards(look, done) if known else False
-                await self._hash_and_decide(look, done)
-                everything = changed or look.folder or look.decide or self._undecided
-                await self._decide(look, done, everything=everything)
+                await self._try_to_decide(
+                    look, done, everything=changed or look.folder or look.decide
+                )
                 await self._prove_items(done)
                 self._troubles.pop(WHOLE, None)
                 with about(run=done.run):
@@ -378,6 +379,15 @@ class Reconciler:
         action = Action(ActionKind.MAKE_BOARD, mirror.key, "the server has no board of this name")
         done.made.append((pretended.id, action))
         return True
+
+    async def _try_to_decide(self, look: Look, done: Pass, *, everything: bool) -> None:
+        """Hash and decide. Without the rules of the folder nothing can be decided."""
+        try:
+            await self._hash_and_decide(look, done)
+            await self._decide(look, done, everything=everything or self._undecided)
+        except SettingsError as error:
+            self._troubles[FOLDER] = error
+            self._undecided = True
 
     async def _decide(self, look: Look, done: Pass, *, everything: bool) -> None:
         """Decide about everything, or only about the files that were just hashed."""
