@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def judge(world: World, assembly: Assembly) -> None:
     """Look at both sides and at what the daemon says of them."""
     _nothing_lost(world)
-    _no_litter(world)
+    _no_litter(world, assembly)
     _no_doubles(world)
     _nothing_missing(world, assembly)
     _nothing_waits(world, assembly)
@@ -31,14 +31,19 @@ def _nothing_lost(world: World) -> None:
         world.find(f"picture {word} is lost")
 
 
-def _no_litter(world: World) -> None:
+def _no_litter(world: World, assembly: Assembly) -> None:
     for path in world.disk.files(FOLDER):
         directory, _, name = path.rpartition(b"/")
         # Not yet found again: one whose directory people renamed before the next process began.
         if name.startswith(TEMP_PREFIX) and not world.people.has_renamed(directory):
             world.find(f"litter: {path!r}")
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        ours = places.ever_bound(connection, mirror.number)
     for stored in world.server._stored.values():
-        if not stored.whole and stored.mark is not None:
+        # With the state lost and no file left for it, nobody knows that a board was ours.
+        forgotten = world.state_harmed and stored.item.board_id not in ours
+        if not stored.whole and stored.mark is not None and not forgotten:
             world.find(f"litter: ghost {stored.item.item_id}")
 
 
