@@ -132,6 +132,23 @@ async def test_what_lies_in_the_trash_tells_of_no_board(tmp_path: Path) -> None:
         assert (len(here.items("board")), len(here.items("empty"))) == (20, 0)
 
 
+async def test_the_default_board_is_never_a_subfolders(tmp_path: Path) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        fill(here)
+        await here.look()
+        (here.folder / "sub").mkdir()
+        for path in sorted(here.folder.glob("*.png")):
+            path.rename(here.folder / "sub" / path.name)
+        await here.restart(lose_state=True)
+        await here.look()
+        here.write("new.png", seed=77)
+
+        result = await here.look()
+
+        assert (result.trouble, result.uploaded, len(here.items("sub"))) == (None, 1, 20)
+        assert len(here.items("m")) == 21
+
+
 async def test_each_subfolder_finds_its_renamed_board(tmp_path: Path) -> None:
     async with world(tmp_path, boards="by-subfolder") as here:
         for below in ("a/", "bb/", "ccc/"):

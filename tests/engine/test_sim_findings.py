@@ -176,6 +176,25 @@ async def test_a_board_follows_its_renamed_folder_although_the_answer_is_lost(
         assert await here.quiet()
 
 
+async def test_a_board_follows_its_folder_although_another_has_the_old_name_already(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("three/a.png", seed=1)
+        await here.look()
+        await here.look()
+        (here.folder / "three").rename(here.folder / "four")
+        # Killed when the board had its new name, and nobody had written it down.
+        here.server.call_board(here.board("three").board_id, "four")
+        here.write("three/b.png", seed=2)
+        for _ in range(3):
+            result = await here.look()
+
+        assert (result.trouble, result.left) == (None, 0)
+        assert here.contents("four") == [picture(1)]
+        assert here.contents("three") == [picture(2)]
+
+
 async def test_a_plan_that_is_only_shown_renames_no_board(tmp_path: Path) -> None:
     async with world(tmp_path, boards="by-subfolder") as here:
         here.write("one/a.png", seed=1)

@@ -41,7 +41,8 @@ async def follow_folders(mirror: Mirror) -> bool:
     renamed = False
     names = {folder: name for name, folder in there.items() if name not in bound}
     for subfolder, folder in before.items():
-        if subfolder in there or folder not in names:
+        # Another directory may have the old name by now: ours is the one that it was.
+        if there.get(subfolder) == folder or folder not in names:
             continue
         renamed |= await _follow(mirror, bound[subfolder], names[folder])
     await _remember(mirror, there, before)

@@ -73,8 +73,8 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
 
 
 async def _others(mirror: Mirror, subfolder: bytes) -> frozenset[str]:
-    """Return the names of the boards that other subfolders want."""
-    wanted = await asyncio.to_thread(wanted_subfolders, mirror)
+    """Return the names of the boards of other subfolders, and of the folder itself."""
+    wanted = {b"", *await asyncio.to_thread(wanted_subfolders, mirror)}
     return frozenset(board_name(mirror, one) for one in wanted if one != subfolder)
 
 
