@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,14 @@ from picture_samples import sample
 
 
 class SkippingClock:
-    """The real clock, ahead by what tests skip."""
+    """The real clock, ahead by what tests skip.
+
+    busy: tells whether somebody waits for a real server: time does not fly meanwhile.
+    """
 
     def __init__(self) -> None:
         self.ahead = 0.0
+        self.busy: Callable[[], bool] = lambda: False
 
     def skip(self, seconds: float) -> None:
         self.ahead += seconds
@@ -52,7 +56,7 @@ class SkippingClock:
         try:
             await asyncio.wait_for(event.wait(), 0.02)
         except TimeoutError:
-            if seconds is not None and seconds < IDLE_SECONDS:
+            if seconds is not None and seconds < IDLE_SECONDS and not self.busy():
                 self.skip(seconds)
 
 

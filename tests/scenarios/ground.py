@@ -217,6 +217,7 @@ class Between(Wrapper):
         super().__init__(inner)
         self.calls: Counter[str] = Counter()
         self.sent = 0
+        self.under_way = 0
         self.listed: Callable[[Listing], Listing] = lambda listing: listing
         self.fail: Callable[[str], None] = lambda operation: None
 
@@ -227,7 +228,11 @@ class Between(Wrapper):
     async def _call(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
         self.calls[operation] += 1
         self.fail(operation)
-        return await call()
+        self.under_way += 1
+        try:
+            return await call()
+        finally:
+            self.under_way -= 1
 
     async def listing(self, board_id: BoardId, known: str | None = None) -> Listing:
         return self.listed(await super().listing(board_id, known))
@@ -241,7 +246,10 @@ class Ground(World):
     """One mirror. hands: of another user of its server. disk: where its folder lies."""
 
     def __init__(self, base: Path, hands: Hands, clock: Clock) -> None:
-        super().__init__(base, Between(hands.server(used_before=False)), clock)
+        between = Between(hands.server(used_before=False))
+        super().__init__(base, between, clock)
+        if isinstance(clock, SkippingClock):
+            clock.busy = lambda: between.under_way > 0
         self.hands = hands
         self.disk: Disk = SYSTEM
 
