@@ -20,6 +20,9 @@ from servers.contract import picture, upload_of
 from servers.directory.crash import BOARD, KEY, NAME, OTHER
 from servers.directory.kit import after_steps, listed
 
+# Half a minute for each way: long, but every step counts.
+pytestmark = pytest.mark.real
+
 OLD, NEW = upload_of(picture(1), NAME), upload_of(picture(2), NAME)
 WAYS = [[], ["plain"]]
 IDS = ["renameat2", "link and unlink"]
