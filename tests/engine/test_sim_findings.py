@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
 from boardsync.engine import decide
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look, Pass
 from boardsync.errors import SettingsError
 from boardsync.files.disk import PathArg, SystemDisk
-from boardsync.model import ActionKind
+from boardsync.model import ActionKind, Item
 from boardsync.servers.memory import NAMED, MemoryServer
-from boardsync.state import transfers
+from boardsync.state import links, observations, places, transfers
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -341,3 +342,37 @@ async def test_rules_that_cannot_be_read_when_it_is_decided_are_a_trouble_and_no
 
         assert first.trouble == ".boardsyncignore: cannot be read (input/output error)"
         assert (second.uploaded, second.trouble) == (1, None)
+
+
+async def test_a_copy_is_not_linked_to_an_item_that_was_moved_since_it_was_decided(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SkippingClock()
+    async with world(tmp_path, named_server(clock), clock) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        here.write("copy.png", seed=1)
+        real, moved = decide.decide, list[Item]()
+
+        def overtaken(*arguments: Any) -> decide.Plan:
+            plan = real(*arguments)
+            if plan.actions and not moved:
+                moved.append(here.server.relocate("a.png", here.board().board_id, "b.png"))
+                here.state.write_now(lambda c: follow(c, moved[0]))
+            return plan
+
+        def follow(c: Connection, item: Item) -> None:
+            [link] = links.of_item(c, 1, "a.png")
+            links.follow_item(c, link, item.item_id, item.version, 0)
+            observations.forget_items(c, 1, ["a.png"])
+            places.forget_listing(c, 1)
+
+        monkeypatch.setattr(decide, "decide", overtaken)
+        result = await here.look()
+
+        assert moved
+        with here.state.read() as connection:
+            assert {one.path for one in links.of_item(connection, 1, "b.png")} == {
+                b"a.png", b"copy.png",
+            }  # fmt: skip
+        assert (result.trouble, result.synced, len(here.items())) == (None, 2, 1)

@@ -198,8 +198,11 @@ async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int
     """
     if not (plan.actions or plan.partings or plan.held or plan.judged):
         return run
-    moment = now_ms(mirror.clock)
-    return await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
+    moment, planned = now_ms(mirror.clock), len(plan.actions)
+    run = await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
+    if len(plan.actions) < planned:
+        mirror.hints.boards("a plan was overtaken")
+    return run
 
 
 def _record(
@@ -251,6 +254,10 @@ def _is_overtaken(c: Connection, mirror: Mirror, board: int, action: Action) -> 
         assert action.path is not None and action.digest is not None  # noqa: S101, PT018
         linked = links.has_picture(c, mirror.number, action.path, action.digest, board)
         return linked and action.link is None
+    if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW:
+        # It was moved, replaced or removed meanwhile: nothing would ever tell that it is gone.
+        seen = observations.find_item(c, board, str(action.item_id))
+        return seen is None or seen[0].version != action.version
     if action.kind is ActionKind.DOWNLOAD and action.link is None:
         return links.has_version(c, board, str(action.item_id), action.version)
     return False
