@@ -230,3 +230,19 @@ async def test_yesterdays_state_passes_on_no_deletion_twice(tmp_path: Path) -> N
 
         assert [one.uploaded for one in results] == [0, 0, 0]
         assert (here.local(), here.contents()) == (files, items)
+
+
+async def test_an_upload_that_failed_before_goes_although_the_listing_stays_incomplete(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        fill(here, 2)
+        await here.look()
+        here.server.faults.hidden = {here.items()[0].item_id}
+        here.write("new.png", seed=77)
+        here.server.faults.lost_uploads = 2
+
+        for _ in range(6):
+            result = await here.look(patience=120.0)
+
+        assert (result.left, len(here.items())) == (0, 3)

@@ -169,3 +169,18 @@ async def test_killed_between_parting_and_deleting_it_is_looked_at_again(tmp_pat
 
         assert wholes(here) == [True] * 4
         assert await here.quiet()
+
+
+async def test_a_ghost_that_cannot_be_deleted_now_holds_up_uploads_and_goes_later(
+    tmp_path: Path,
+) -> None:
+    server = Failing("server")
+    async with world(tmp_path, server) as here:
+        await ghost_after_a_lost_state(here)
+        await here.look()
+        server.failures["delete_ghost"] = ServerUnreachable("gone")
+        for _ in range(3):
+            await here.look()
+
+        assert (wholes(here), unproven(here)) == ([True] * 4, 0)
+        assert sorted(here.contents()) == sorted(here.local().values())

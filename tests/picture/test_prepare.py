@@ -132,7 +132,6 @@ def test_a_server_that_needs_nothing_gets_every_picture_as_it_is(
     prepared = prepare(content, NOTHING)
     assert prepared.content is content
     assert prepared.recipe == "original"
-    assert pixel_digest_of(prepared.content) == pixel_digest_of(content)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +143,6 @@ def test_preparing_twice_is_preparing_once(
     once = prepare(sample(known, mode, **traits), INVOKEAI)
     twice = prepare(once.content, INVOKEAI)
     assert twice.content is once.content
-    assert pixel_digest_of(twice.content) == pixel_digest_of(once.content)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

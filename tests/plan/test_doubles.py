@@ -72,11 +72,6 @@ def test_what_was_decided_before_and_what_nothing_is_linked_to_is_left_alone() -
     assert judge((OLD, YOUNG), one_item=True) == Doubles()
 
 
-def test_the_double_of_one_whose_link_was_parted_goes_and_that_one_never() -> None:
-    assert ids(judge((replace(OLD, settled=True), YOUNG), one_item=True)) == ("a", ["b"], [])
-    assert judge((OLD, replace(YOUNG, settled=True)), one_item=True).surplus == ()
-
-
 def test_one_that_is_not_whole_neither_stays_nor_goes() -> None:
     assert ids(judge((replace(OLD, whole=False), LINKED), one_item=True)) == ("b", [], [])
 

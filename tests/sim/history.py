@@ -26,7 +26,7 @@ from boardsync.engine.schedule import follow_clock, make_scheduler
 from boardsync.engine.sweep import sweep
 from boardsync.plan.links import Consent
 from boardsync.servers.memory import MemoryServer
-from boardsync.state import holds, transfers
+from boardsync.state import holds, places, transfers
 from boardsync.state.database import open_scratch, open_state
 from sim.disk import SimDisk
 from sim.judge import judge
@@ -44,6 +44,7 @@ MOST_STEPS = 3000
 MOST_LINES = 10_000
 """What is noted in a history; the longest that come to an end have a tenth of it."""
 LONGEST_LATE = max(LATE_SECONDS)
+ASKED_FOR = "mount its disk, or put them back"
 Body = Callable[[Assembly], Awaitable[None]]
 
 
@@ -297,7 +298,6 @@ async def _find_peace(world: World) -> None:
     """Let everything work, and wait until nothing happens any more."""
     world.weather = Weather(slow=0.02)
     world.people.mount()
-    world.people.put_back()
     faults = world.disk.faults
     faults.room, faults.failing, faults.crippled, faults.blind = None, 0.0, False, False
     faults.unreadable = set()
@@ -318,6 +318,8 @@ async def _find_peace(world: World) -> None:
                 world.find("the process died in peace")
                 return
             await _answer_holds(world, assembly)
+            if ASKED_FOR in _trouble(assembly):
+                world.people.put_back()
             still = _nothing_happened(world.report.journal[before:]) and not _waiting(assembly)
             quiet = quiet + 1 if still else 0
             if quiet >= QUIET_ROUNDS:
@@ -336,6 +338,13 @@ def _add_board(world: World, name: str) -> None:
 
 
 LOOKING = ("listing:", "boards:", "items:", "marks:", "starred:", "board:")
+
+
+def _trouble(assembly: Assembly) -> str:
+    mirror = assembly.mirrors[0]
+    with mirror.state.read() as connection:
+        found = places.trouble(connection, mirror.number)
+    return (found[0] or "") if found else ""
 
 
 def _waiting(assembly: Assembly) -> bool:

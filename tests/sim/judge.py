@@ -37,12 +37,13 @@ def _no_litter(world: World, assembly: Assembly) -> None:
         # Not yet found again: one whose directory people renamed before the next process began.
         if name.startswith(TEMP_PREFIX) and not world.people.has_renamed(directory):
             world.find(f"litter: {path!r}")
-    mirror = assembly.mirrors[0]
+    mirror, here = assembly.mirrors[0], set(world.disk.files(FOLDER).values())
     with mirror.state.read() as connection:
         ours = places.ever_bound(connection, mirror.number)
     for stored in world.server._stored.values():
         # With the state lost and no file left for it, nobody knows that a board was ours.
         forgotten = world.state_harmed and stored.item.board_id not in ours
+        forgotten &= stored.content not in here
         if not stored.whole and stored.mark is not None and not forgotten:
             world.find(f"litter: ghost {stored.item.item_id}")
 
@@ -109,7 +110,7 @@ def _nothing_missing(world: World, assembly: Assembly) -> None:
             wanted = stored.mark is None and stored.item.category in (None, "general")
             known = stored.content in here or stored.content in ledger.local_touched
             # Where the file was rewritten as well and wins, the item's version stays on the board.
-            known |= local_wins and stored.content in ledger.edited
+            known |= local_wins and ledger.edited_on_both_sides(stored.content)
             known |= _is_left_alone(assembly, board.id, stored.item.item_id)
             if wanted and stored.whole and not known:
                 word = ledger.word(stored.content)

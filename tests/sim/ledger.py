@@ -23,7 +23,8 @@ class Ledger:
     local, remote: how often people themselves put a content into the folder or on a board.
     local_touched, remote_touched: contents of which people removed, changed or moved a copy
     there, so that it may be missing on the other side. hidden: contents that a rule of theirs
-    once hid. edited: contents that people gave to an item that was there.
+    once hid. edited: for contents
+    that people gave to an item that was there, the one before.
     """
 
     def __init__(self, disk: Tree, server: MemoryServer) -> None:
@@ -36,7 +37,7 @@ class Ledger:
         self.local_touched: set[bytes] = set()
         self.remote_touched: set[bytes] = set()
         self.hidden: set[bytes] = set()
-        self.edited: set[bytes] = set()
+        self.edited: dict[bytes, bytes] = {}
 
     def new(self) -> bytes:
         """Make a picture that never was."""
@@ -53,6 +54,14 @@ class Ledger:
         """Return a short name for a content."""
         number = self._numbers.get(content)
         return f"#{number}" if number is not None else f"?{len(content)}"
+
+    def edited_on_both_sides(self, content: bytes) -> bool:
+        """Tell whether people edited an item to this, and rewrote or moved a file of it, too."""
+        while content in self.edited:
+            content = self.edited[content]
+            if content in self.local_touched:
+                return True
+        return False
 
     def all(self) -> list[bytes]:
         """Return every picture there ever was."""

@@ -77,14 +77,11 @@ class People:
 
     def put_back(self) -> None:
         """Do what the daemon asks for where a disk is empty: put back what lies beneath it."""
-        if any(_is_picture(one) for one in self.disk.files(FOLDER)):
-            return
         for path, content in self.disk.files(BENEATH).items():
             if _is_picture(path):
                 relative = path[len(BENEATH) + 1 :].partition(b"/")[2]
                 self.journal(f"person: puts {relative!r} back onto the disk")
                 self.disk.put(FOLDER + b"/" + relative, content)
-                self.ledger.touched(content)
 
     # --- in the folder --------------------------------------------------------------------
 
@@ -244,7 +241,7 @@ class People:
         content = self.ledger.new()
         self.journal(f"person: edits {stored.item.item_id} {self.ledger.word(content)}")
         self.server.replace(stored.item, content)
-        self.ledger.edited.add(content)
+        self.ledger.edited[content] = stored.content
         self.ledger.came(content, remote=True)
         self.ledger.went(stored.content, remote=True)
 

@@ -41,20 +41,23 @@ async def follow_folders(mirror: Mirror) -> bool:
     renamed = False
     names = {folder: name for name, folder in there.items() if name not in bound}
     for subfolder, folder in before.items():
-        # Another directory may have the old name by now: ours is the one that it was.
         if there.get(subfolder) == folder or folder not in names:
             continue
-        renamed |= await _follow(mirror, bound[subfolder], names[folder])
+        # Where another directory has the old name, a number that was given anew could deceive us.
+        anew = subfolder not in there
+        renamed |= await _follow(mirror, bound[subfolder], names[folder], anew=anew)
     await _remember(mirror, there, before)
     return renamed
 
 
-async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes) -> bool:
+async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes, *, anew: bool) -> bool:
+    """Give a board its folder's name. anew: if not, only where a lost answer has done it before."""
     name = subfolder.decode(errors="backslashreplace")
     if not (board.made_by_us and mirror.server.capabilities.renames_boards and board.server_id):
         return False
     try:
-        if _is_taken(await mirror.server.boards(), board, name):
+        boards = await mirror.server.boards()
+        if _is_taken(boards, board, name) or not (anew or _is_done(boards, board, name)):
             return False
         renamed = await mirror.server.rename_board(board.server_id, name)
     except (Missing, Refused) as error:
@@ -72,6 +75,12 @@ def _is_taken(there: Sequence[Board], board: BoardRecord, name: str) -> bool:
     named = {one.board_id for one in there if one.name == name}
     ours_is_there = any(one.board_id == board.server_id for one in there)
     return ours_is_there and bool(named) and board.server_id not in named
+
+
+def _is_done(there: Sequence[Board], board: BoardRecord, name: str) -> bool:
+    """Tell whether our board has the name already; where ids are names, its own is gone then."""
+    ours = next((one for one in there if one.board_id == board.server_id), None)
+    return ours.name == name if ours else any(one.name == name for one in there)
 
 
 def _note_renamed(

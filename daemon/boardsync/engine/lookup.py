@@ -43,7 +43,7 @@ class NotThere:
     """Nothing of it is on the board: it may be sent (again)."""
 
 
-_UNSETTLED = (TransferState.UNKNOWN, TransferState.SENDING)
+UNSETTLED = (TransferState.UNKNOWN, TransferState.SENDING)
 Finding = Arrived | LookLater | NotThere
 
 
@@ -59,7 +59,7 @@ def doubtful_tokens(
     if board.id in mirror.partly_listed:
         return {one.token for one in batch}
     tokens = [str(one.token) for one in batch]
-    doubted = {one.token for one in batch if one.state in _UNSETTLED}
+    doubted = {one.token for one in batch if one.state in UNSETTLED}
     return doubted.union(cases.arrived_tokens(connection, board.id, tokens))
 
 
@@ -77,8 +77,8 @@ async def look_up(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) 
     now = now_ms(mirror.clock)
     # Since when it may be in the making, by whichever clock knows.
     since = transfer.first_sent_ms or own[0][0].created_ms or now
-    # A clock that was set back does not make us wait for it: the look-ups count, too.
-    waited = max((now - since) / 1000, transfer.lookups * LOOK_AGAIN_SECONDS)
+    # A clock that was set back does not make us wait for it: then the look-ups count.
+    waited = (now - since) / 1000 if now >= since else transfer.lookups * LOOK_AGAIN_SECONDS
     if waited < GHOST_SECONDS:
         return LookLater()
     await _remove_ghosts(mirror, board, [item for item, _ in own])

@@ -159,7 +159,10 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
         raise _deleted(mirror, board.name) from error
     seconds = mirror.clock.monotonic() - started
     changed = await _record_listing(mirror, board, listing, newest)
-    (mirror.partly_listed.discard if listing.complete else mirror.partly_listed.add)(board.id)
+    if listing.complete:
+        mirror.partly_listed.discard(board.id)
+    else:
+        mirror.partly_listed.add(board.id)
     unread = await read_unread(mirror, board)
     digest = listing.digest if listing.complete and not unread else None
     await _note_listing(mirror, board, digest, seconds, newest)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -32,33 +32,25 @@ AGAIN_MS = 30_000
 """After the server did not answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class Proofs:
-    """What came of a look. next_ms: when the next one is due, None when nothing is left.
+async def prove_items(mirror: Mirror, board: BoardRecord) -> int | None:
+    """Look at the newest items of a board that were not seen whole yet, if the server answers.
 
-    removed: ghosts that were deleted; their files are to be sent.
+    Returns when the next look is due, None when nothing is left.
     """
-
-    next_ms: int | None = None
-    removed: int = 0
-
-
-async def prove_items(mirror: Mirror, board: BoardRecord) -> Proofs:
-    """Look at the newest items of a board that were not seen whole yet, if the server answers."""
     with mirror.state.read() as connection:
         found = unproven.newest(connection, board.id, AT_A_TIME)
     if not found:
-        return Proofs()
+        return None
     if mirror.gate.wait_seconds() == 0:
         try:
             return await _look(mirror, board, found)
         except BoardsyncError as error:
             log.info("it is not known yet whether all items are whole", reason=str(error))
             mirror.gate.failed(error, looking=True)
-    return Proofs(now_ms(mirror.clock) + AGAIN_MS)
+    return now_ms(mirror.clock) + AGAIN_MS
 
 
-async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -> Proofs:
+async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -> int | None:
     ours = [one for one in found if one.mark is not None and one.mark.mirror == mirror.key]
     torn = await _torn(mirror, board, ours)
     waiting = {one.item.item_id for one in torn}
@@ -71,11 +63,11 @@ async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -
     for one in ghosts:
         await _remove(mirror, board, one.item)
     if len(found) == AT_A_TIME:
-        return Proofs(moment, len(ghosts))
+        return moment
     due = [
         min(one.since_ms, moment) + int(GHOST_SECONDS * 1000) for one in torn if one not in ghosts
     ]
-    return Proofs(min(due, default=None), len(ghosts))
+    return min(due, default=None)
 
 
 def _write(
@@ -104,8 +96,8 @@ async def _torn(mirror: Mirror, board: BoardRecord, ones: Sequence[Unproven]) ->
 async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
     """Part a ghost from its files for good, then delete it: the files are sent anew.
 
-    Killed in between, it is an item that nobody has read: uploads wait for it, and it is looked
-    at again.
+    In between, and if it cannot be deleted, it is an item that nobody has read: uploads wait for
+    it until the board is looked at again.
     """
     log.warning(
         "the server never finished storing this picture: it is removed there and sent again",
@@ -119,7 +111,9 @@ async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
         observations.see_entries(c, board.id, [Entry(item.item_id, item.version)])
         places.forget_listing(c, board.id)
 
+    mirror.seen_boards.discard(board.id)
     await mirror.state.write(let_go)
+    mirror.hints.boards("an item that was not whole is looked at again")
     try:
         await mirror.server.delete_ghost(replace(item, board_id=board.server_id))
     except FileChanging:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection
 from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror, needs_of
-from boardsync.engine.lookup import Arrived, NotThere, doubtful_tokens, look_up
+from boardsync.engine.lookup import UNSETTLED, Arrived, NotThere, doubtful_tokens, look_up
 from boardsync.engine.pulled_before import item_pulled_from
 from boardsync.engine.remove import removal_key
 from boardsync.errors import (
@@ -134,7 +134,8 @@ class Pusher:
         """Settle whether the picture is there already. True: it is not, send it."""
         finding = await look_up(self._mirror, board, transfer)
         if isinstance(finding, NotThere):
-            return await self._may_send_again(transfer)
+            # What was not sent since it was planned has no answer to wait for.
+            return transfer.state not in UNSETTLED or await self._may_send_again(transfer)
         if isinstance(finding, Arrived):
             await self._agree(board, transfer, finding.item, finding.mark)
             return False

@@ -423,12 +423,9 @@ class Reconciler:
         for board in self._boards.values():
             if board.id not in mirror.seen_boards:
                 continue  # it is looked at again before long
-            proofs = await prove_items(mirror, board)
-            if proofs.next_ms is not None:
-                due.append(proofs.next_ms)
-            if proofs.removed:
-                self._undecided = True
-                mirror.hints.boards("what the server never finished was removed")
+            next_ms = await prove_items(mirror, board)
+            if next_ms is not None:
+                due.append(next_ms)
         done.next_proof_ms = min(due, default=None)
 
     def _look_for_moved(self, plan: decide.Plan) -> None:

@@ -32,7 +32,7 @@ from boardsync.formats import (
     WEBP,
     Format,
 )
-from boardsync.formats.whole import Verdict, check
+from boardsync.formats.whole import check
 
 Image.MAX_IMAGE_PIXELS = None
 """Pillow's own guard warns through process-wide filters that threads cannot set apart, and
@@ -93,8 +93,11 @@ def decode(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Decoded:
 
     Raises PictureRefused with the reason in words.
     """
-    picture_format = recognise(content, limits).format
-    assert picture_format is not None  # noqa: S101
+    return decode_recognised(content, recognise(content, limits), limits)
+
+
+def decode_recognised(content: bytes, picture_format: Format, limits: Limits) -> Decoded:
+    """Decode what `recognise` found to be of a format. Raises PictureRefused."""
     plugin = plugin_of(picture_format)
     with refusing(f"this {picture_format.name} cannot be decoded"):
         image = Image.open(BytesIO(content), formats=(plugin,))
@@ -128,8 +131,8 @@ def refusing(what: str) -> Iterator[None]:
         raise PictureRefused(f"{what}: {reason} ({type(error).__name__})") from error
 
 
-def recognise(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Verdict:
-    """Return what the content is, once it is known to be whole and within limits.
+def recognise(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Format:
+    """Return the content's format, once it is known to be whole and within limits.
 
     Raises PictureRefused.
     """
@@ -141,7 +144,7 @@ def recognise(content: bytes, limits: Limits = DEFAULT_LIMITS) -> Verdict:
     if not verdict.whole:
         raise PictureRefused(f"this {verdict.format.name} is not whole: {verdict.reason}")
     _demand_pixels(limits, verdict.width or 0, verdict.height or 0)
-    return verdict
+    return verdict.format
 
 
 def _demand_pixels(limits: Limits, width: int, height: int) -> None:

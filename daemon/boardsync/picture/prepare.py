@@ -14,9 +14,17 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from boardsync.formats import PNG
-from boardsync.formats.png import text_chunks
+from boardsync.formats.png import dimensions, text_chunks
 from boardsync.picture.colour import to_srgb
-from boardsync.picture.decode import DEFAULT_LIMITS, Decoded, Limits, decode, recognise, refusing
+from boardsync.picture.decode import (
+    DEFAULT_LIMITS,
+    Decoded,
+    Limits,
+    decode,
+    decode_recognised,
+    recognise,
+    refusing,
+)
 from boardsync.picture.modes import PLAIN, plain, with_alpha, without_key
 from boardsync.picture.pixels import pixel_digest
 from boardsync.picture.sound import TELL_ORIENTATION, is_sound_plain_png
@@ -137,11 +145,11 @@ def prepare(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> Pr
     never leaves. Re-encoded ones become PNG and keep their PNG texts, an unconverted profile,
     and EXIF unless it told the orientation. Raises PictureRefused.
     """
-    verdict = recognise(content, limits)
-    if verdict.format is PNG and is_sound_plain_png(content) and _reads_png(needs):
-        width, height = verdict.width or 0, verdict.height or 0
-        return Prepared(content, PNG.media_type, PNG.extension, width, height, ORIGINAL)
-    decoded = decode(content, limits)
+    known = recognise(content, limits)
+    size = dimensions(content) if known is PNG else None
+    if size is not None and _reads_png(needs) and is_sound_plain_png(content):
+        return Prepared(content, PNG.media_type, PNG.extension, *size, ORIGINAL)
+    decoded = decode_recognised(content, known, limits)
     with refusing(f"this {decoded.format.name} cannot be prepared"):
         draft = _mend(decoded, needs)
         kind = PNG if draft.steps else decoded.format

@@ -46,12 +46,11 @@ class Doubles:
 
 
 def judge(copies: Sequence[Copy], *, one_item: bool) -> Doubles:
-    """Decide which items of one picture stay.
+    """Decide which items of one picture stay. Without a linked one nothing is decided.
 
-    Without a linked one, or one that was linked, nothing is decided: nobody may know yet whose
-    they are. one_item: the same picture at several paths is one item.
+    one_item: the same picture at several paths is one item.
     """
-    anchors = [one for one in copies if one.linked] or [one for one in copies if one.settled]
+    anchors = [one for one in copies if one.linked]
     others = [one for one in copies if not one.linked and not one.settled]
     if not anchors or len(anchors) + len(others) < 2:
         return Doubles()
@@ -66,7 +65,7 @@ def judge(copies: Sequence[Copy], *, one_item: bool) -> Doubles:
         if one is not keep and (one.starred or one not in near)
     }
     surplus = [
-        one for one in whole[1:] if one.item_id not in reasons and not one.settled
+        one for one in whole[1:] if one.item_id not in reasons and not (one.linked and one.settled)
     ]  # fmt: skip
     told = [one for one in _in_order((*anchors, *others)) if one.item_id in reasons]
     return Doubles(keep, tuple(surplus), tuple((one, reasons[one.item_id]) for one in told))

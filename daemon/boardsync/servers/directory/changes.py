@@ -138,10 +138,8 @@ class DirectoryChanges:
         if record is None or parts is None or not is_board_name(str(item.board_id)):
             return
         folder = os.path.join(self._boards.require(), str(item.board_id), *parts[:-1])
-        mark, path = (
-            mark_path(folder, parts[-1], record.mark.token),
-            os.path.join(folder, parts[-1]),
-        )
+        path = os.path.join(folder, parts[-1])
+        mark = mark_path(folder, parts[-1], record.mark.token)
         if os.path.lexists(mark) and not (os.path.lexists(path) and holds(path, record.digest)):
             remove_if_there(mark)
 
