@@ -26,11 +26,16 @@ class TestRealInvokeAI(ServerContract):
                 return (await server.client.images.send(board_id, picture)).item_id
 
             async def ghost(board_id: BoardId, upload: Upload) -> Item:
-                """Tear the file on the server's own disk, as a killed server leaves it."""
+                """Tear the file on the server's own disk, as a killed server leaves it.
+
+                Its thumbnail was not made yet then.
+                """
                 [result] = await server.upload(board_id, [upload])
                 item = stored(result)
                 [path] = invokeai.root.rglob(f"images/**/{item.item_id}")
                 os.truncate(path, path.stat().st_size - 20)
+                [thumbnail] = invokeai.root.rglob(f"thumbnails/**/{path.stem}.webp")
+                thumbnail.unlink()
                 return item
 
             async def star(item_id: str, starred: bool) -> None:

@@ -335,6 +335,7 @@ async def test_a_killed_server_leaves_a_torn_picture_that_is_known_as_such(
     await asyncio.to_thread(invokeai.start)
     [item] = await server.find(upload.mark.token)
     assert not await server.complete(item)
+    assert not await server.complete(item, glance=True)
     await server.delete_ghost(item)
     assert await server.find(upload.mark.token) == []
 
