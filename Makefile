@@ -4,6 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
+FUZZ := .venv/.fuzz
 
 export FOLDER SERVER BOARD SEED JOBS
 KILLS ?= 100
@@ -39,6 +40,10 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@
 
+$(FUZZ): $(READY)
+	$(BIN)/python -m pip install --quiet --group fuzz
+	@touch $@
+
 # The values come through the environment, so that any name of a folder or a board works.
 run: $(READY)
 	$(BIN)/boardsync mirror --samples "$${FOLDER:-demo/pictures}" "$${SERVER:-demo/boards}" \
@@ -51,11 +56,13 @@ check: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/python -m boardsync.config.reference --check docs/settings.md
 	$(BIN)/python -m boardsync.cli.reference --check docs/cli.md
+	$(BIN)/python -m boardsync.telemetry.reference --check docs/metrics.md
+	$(BIN)/python -m boardsync.cli.manual --check docs/boardsync.1
 
 test: $(READY)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
-test-real: $(READY)
+test-real: $(FUZZ)
 	$(BIN)/pytest -m real
 
 scenarios: $(READY)
@@ -79,6 +86,8 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m boardsync.config.reference docs/settings.md
 	$(BIN)/python -m boardsync.cli.reference docs/cli.md
+	$(BIN)/python -m boardsync.telemetry.reference docs/metrics.md
+	$(BIN)/python -m boardsync.cli.manual docs/boardsync.1
 
 clean:
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

@@ -1,13 +1,25 @@
-"""What all tests have in common: what they report can travel between processes."""
+"""What all tests have in common: their reports travel between processes, and one real server."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
 
+from real.invokeai_server import RealInvokeAI
+
 pytest.register_assert_rewrite("real.mirror_kit")
+
+
+@pytest.fixture(scope="session")
+def invokeai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInvokeAI]:
+    """A running InvokeAI without login, shared by all tests of the session."""
+    server = RealInvokeAI(tmp_path_factory.mktemp("invokeai"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import boardsync
+
 _NOBODY = 65534
 
 
@@ -56,8 +58,8 @@ def in_namespace(script: str, *arguments: str, mounts: bool = False) -> str:
     command = [unshare or "", "--user", "--map-root-user", *(["--mount"] if mounts else [])]
     if unshare is None or subprocess.run([*command, "true"], capture_output=True).returncode:
         pytest.skip("user namespaces are not permitted here")
-    tests = str(Path(__file__).parent)
-    environment = {**os.environ, "PYTHONPATH": tests}
+    paths = (Path(__file__).parent, Path(boardsync.__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
     command += [sys.executable, "-W", "error", "-c", script, *arguments]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
     assert result.returncode == 0, result.stderr

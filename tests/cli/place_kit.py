@@ -76,6 +76,13 @@ class Place:
             )
         )
 
+    def believe_at_once(self) -> None:
+        """Let what vanished count as deleted without asking a second time."""
+        text = self.config.read_text()
+        self.config.write_text(
+            text.replace("rewrite: 0 s", "rewrite: 0 s, removal: 0 s, confirm: 0 s")
+        )
+
     def picture(self, name: str | bytes, seed: int = 1, content: bytes | None = None) -> bytes:
         """Put a picture into the folder, in one step; return its bytes."""
         content = picture(seed) if content is None else content

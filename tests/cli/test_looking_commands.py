@@ -47,6 +47,7 @@ class TestStatus:
         assert after["mirrors"][0].keys() == before["mirrors"][0].keys()
 
     def test_synced_is_what_is_on_both_sides(self, place: Place) -> None:
+        place.believe_at_once()
         place.picture("a.png", seed=1)
         place.picture("b.png", seed=2)
         place.json("once")
@@ -140,6 +141,7 @@ class TestWhy:
         )
 
     def test_files_that_are_not_sent_say_why(self, synced: Place) -> None:
+        synced.believe_at_once()
         synced.picture("torn.png", content=picture(5)[:-20])
         put(synced.folder / "outputs", "own.png", picture(6))
         synced.json("once")
@@ -232,6 +234,7 @@ class TestAgain:
         assert place.json("again", "nowhere.png", code=1) == {}
 
     def test_a_whole_mirror_is_started_anew_by_its_name(self, place: Place) -> None:
+        place.believe_at_once()
         put(place.folder, b"a.png", picture(1))
         place.json("once")
         (place.boards / "Board" / "a.png").unlink()

@@ -120,6 +120,7 @@ class TestOnce:
             "mirror": "m", "uploaded": 0, "downloaded": 1, "linked": 0, "moved": 0, "trashed": 0,
             "refused": 0, "failed": 0, "left": 0, "held": 0, "settling": 0, "synced": 2,
             "trouble": None, "unreachable": False, "errors": [], "good": True,
+            "resting": None, "paused": False,
         }  # fmt: skip
         assert place.on_board()["a.png"] == content
         assert (place.folder / "outputs" / "output.png").read_bytes() == output

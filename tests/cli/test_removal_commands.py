@@ -22,9 +22,7 @@ def make_place(base: Path, *, direction: str = "both") -> Place:
     place = Place(base)
     policies = PASSING if direction == "both" else "policies: {file_deleted: trash}"
     place.configure(mirror=f"{policies}\n    direction: {direction}")
-    text = place.config.read_text()
-    settled = text.replace("rewrite: 0 s", "rewrite: 0 s, removal: 0 s, confirm: 0 s")
-    place.config.write_text(settled)
+    place.believe_at_once()
     return place
 
 

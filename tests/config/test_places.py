@@ -10,7 +10,7 @@ import pytest
 
 from boardsync.config.checks import check
 from boardsync.config.model import Settings
-from boardsync.config.places import LONGEST_SOCKET, default_socket
+from boardsync.config.places import LONGEST_SOCKET, default_socket, service_places
 
 HOME = {"HOME": "/home/me"}
 DEEP = Path("/", "pictures" * 20)
@@ -69,3 +69,30 @@ def test_settings_with_a_state_far_down_are_sound(
     check(settings)
     assert settings.socket is not None
     assert settings.socket.parent == Path("/s/boardsync")
+
+
+class TestSystemServices:
+    """A command with the settings of a service finds the state and the socket of that service."""
+
+    @pytest.fixture
+    def root(self, tmp_path: Path) -> Path:
+        for place in ("var/lib/boardsync/art", "run/boardsync", "run/boardsync-art"):
+            (tmp_path / place).mkdir(parents=True)
+        return tmp_path
+
+    def test_the_one_and_each_instance_have_places_of_their_own(self, root: Path) -> None:
+        assert service_places(Path("/etc/boardsync/config.yaml"), root) == {
+            "STATE_DIRECTORY": f"{root}/var/lib/boardsync",
+            "RUNTIME_DIRECTORY": f"{root}/run/boardsync",
+        }
+        assert service_places(Path("/etc/boardsync/art.yaml"), root) == {
+            "STATE_DIRECTORY": f"{root}/var/lib/boardsync/art",
+            "RUNTIME_DIRECTORY": f"{root}/run/boardsync-art",
+        }
+
+    def test_what_no_service_was_given_is_nobodys_place(self, root: Path) -> None:
+        assert service_places(Path("/etc/boardsync/never-started.yaml"), root) == {}
+
+    @pytest.mark.parametrize("settings", ["/home/me/config.yaml", "/etc/boardsync/notes.txt"])
+    def test_other_settings_are_no_services(self, root: Path, settings: str) -> None:
+        assert service_places(Path(settings), root) == {}

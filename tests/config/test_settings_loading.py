@@ -21,8 +21,8 @@ HUNTER = "hunter-2-secret"
         (
             "sate: x",
             (
-                "1:1: sate: unknown setting; expected one of state, socket, log, servers, mirrors, "
-                "schedule; did you mean 'state'?"
+                "1:1: sate: unknown setting; expected one of state, socket, http, log, servers, "
+                "mirrors, schedule, limits, process, health, alarms; did you mean 'state'?"
             ),
         ),
         (
@@ -279,3 +279,14 @@ def test_without_any_file_all_places_are_named(tmp_path: Path) -> None:
     for place in ("-c", "$BOARDSYNC_CONFIG", "/etc/boardsync/config.yaml"):
         assert place in message
     assert str(tmp_path / ".config/boardsync/config.yaml") in message
+
+
+def test_a_service_s_own_places_hold_unless_the_settings_say_otherwise(tmp_path: Path) -> None:
+    told = {"STATE_DIRECTORY": "/var/lib/boardsync/art", "RUNTIME_DIRECTORY": "/run/boardsync-art"}
+    settings = load(write(tmp_path, "log: {level: info}"), told).settings
+    assert settings.state == Path("/var/lib/boardsync/art/state.db")
+    assert settings.socket == Path("/run/boardsync-art/boardsync.sock")
+    settings = load(write(tmp_path, "state: /data/art.db\nsocket: null"), told).settings
+    assert (settings.state, settings.socket) == (Path("/data/art.db"), None)
+    settings = load(write(tmp_path, "state: /data/art.db"), told).settings
+    assert settings.socket == Path("/run/boardsync-art/boardsync-art.db.sock")

@@ -17,6 +17,7 @@ from boardsync.config.model import (
 )
 from boardsync.config.places import default_socket, default_state
 from boardsync.model import Category, Direction
+from boardsync.plan.timetable import Rate, Rates
 from config.settings_files import SERVER, loaded, problems_in
 
 MIRROR = MirrorSettings(name="Art", folder=Path("/art"), server="home", board="Art")
@@ -105,7 +106,7 @@ def test_quantities_paths_and_moments_are_read(tmp_path: Path) -> None:
     ).settings
     server, mirror = settings.servers["home"], settings.mirrors[0]
     assert isinstance(server, InvokeAISettings)
-    assert (server.url, server.bandwidth_up) == ("https://h/invoke", 2_000_000)
+    assert (server.url, server.bandwidth_up) == ("https://h/invoke", Rates((Rate(2_000_000),)))
     assert server.read_timeout == 120
     assert settings.state == tmp_path / "data/state.db"
     assert settings.socket == tmp_path / "data/boardsync.sock"

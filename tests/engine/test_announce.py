@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.engine.alarms import Alarms
 from boardsync.engine.announce import LONGEST, announce, standing
+from boardsync.engine.health import Health
 from boardsync.errors import ServerUnreachable
 from engine.world import World, world
 
@@ -21,16 +23,23 @@ async def here(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
+def line(here: World) -> str:
+    """Look anew, and return what is told."""
+    health = Health(here.assembly)
+    health.look()
+    return standing(here.assembly, health)
+
+
 async def test_all_is_well(here: World) -> None:
     here.write("a.png")
     await here.look()
-    assert standing(here.assembly) == "watching m"
+    assert line(here) == "watching m"
 
 
 async def test_a_server_that_is_away_is_named(here: World) -> None:
     here.server.faults.unreachable = True
     await here.look(patience=0.0)
-    assert standing(here.assembly).startswith("m waits: server server: connection refused")
+    assert line(here).startswith("m waits: server server: connection refused")
 
 
 async def test_removals_that_wait_for_consent_are_counted(here: World) -> None:
@@ -40,25 +49,27 @@ async def test_removals_that_wait_for_consent_are_counted(here: World) -> None:
     for path in here.folder.iterdir():
         path.unlink()
     await here.look()
-    assert standing(here.assembly) == "m: 12 removals wait for consent, see `boardsync holds`"
+    assert line(here) == "m: 12 removals wait for consent, see `boardsync holds`"
 
 
 async def test_a_picture_that_does_not_get_through_is_told(here: World) -> None:
     here.server.faults.lost_uploads = 99
     here.write("a.png")
     await here.look(patience=0.0)
-    assert standing(here.assembly).startswith("m cannot go on with a picture: ")
+    assert line(here).startswith("m cannot go on with a picture: ")
 
 
 async def test_a_line_has_an_end(here: World) -> None:
     here.server.faults.errors = [ServerUnreachable("x" * 5000)] * 9
     await here.look(patience=0.0)
-    assert len(standing(here.assembly)) == LONGEST
+    assert len(line(here)) == LONGEST
 
 
 async def test_it_is_told_once_for_each_change(here: World) -> None:
     told: list[str] = []
-    telling = asyncio.create_task(announce(here.assembly, told.append))
+    telling = asyncio.create_task(
+        announce(here.assembly, Health(here.assembly), Alarms(here.assembly, ()), told.append)
+    )
     await asyncio.sleep(0.05)
     here.server.faults.unreachable = True
     await here.look(patience=0.0)

@@ -110,3 +110,20 @@ async def test_a_ghost_is_removed_in_time_although_the_clock_was_set_back(
     await here.look(patience=300.0)
 
     assert [here.server._stored[one.item_id].whole for one in here.items()] == [True]
+
+
+async def test_what_vanished_while_the_clock_was_ahead_is_removed_after_its_quiet(
+    tmp_path: Path, clock: SteppingClock
+) -> None:
+    async with world(tmp_path, clock=clock, policies={"file_deleted": "trash"}) as here:
+        gone = here.write("a.png")
+        await here.look()
+        clock.off = YEAR
+        gone.unlink()
+        await see(here)
+        clock.off = 0.0
+
+        await here.look()
+        await here.look()
+
+        assert here.items() == []

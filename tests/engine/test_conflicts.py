@@ -73,6 +73,20 @@ async def test_both_versions_of_a_conflict_are_kept(here: World) -> None:
     assert await here.quiet()
 
 
+async def test_the_same_change_on_both_sides_is_no_conflict(here: World) -> None:
+    here.write("a.png", seed=2)
+    here.server.replace(here.items()[0].item_id, picture(2))
+
+    await here.look()
+
+    assert here.local() == {"a.png": picture(2)}
+    assert here.contents() == [picture(2)]
+    assert await here.quiet()
+    here.write("a.png", seed=3)
+    await here.look()
+    assert here.contents() == [picture(3)]
+
+
 @pytest.mark.parametrize(("wins", "seed"), [("local", 2), ("server", 3)])
 async def test_one_side_wins_a_conflict_when_the_settings_say_so(
     tmp_path: Path, wins: str, seed: int

@@ -16,6 +16,7 @@ from boardsync.engine.once import MirrorResult
 from boardsync.engine.trash_can import list_trash, restore
 from boardsync.engine.undo import undo
 from boardsync.engine.why import why
+from boardsync.errors import ServerFault
 from boardsync.model import Mark
 from boardsync.plan.doubles import WINDOW_MS
 from boardsync.plan.tokens import token_for
@@ -239,3 +240,29 @@ async def test_two_daemons_that_send_the_same_pictures_at_one_moment_end_with_on
             result = await here.look()
             assert (idle(result), result.synced) == (True, 6)
         assert one.local() == two.local() == {f"{seed}.png": picture(seed) for seed in range(6)}
+
+
+async def test_a_removal_that_failed_at_first_goes_on_where_names_had_older_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SkippingClock()
+    server = MemoryServer("server", NAMED, lambda: clock.now_ns() // 1_000_000)
+    async with world(tmp_path, server, clock, boards="by-subfolder") as here:
+        file = here.write("one/p.png", seed=1)
+        here.write("two/x.png", seed=2)
+        await here.look()
+        here.write("two/x.png", seed=1)
+        await here.look()
+        trash = server.trash
+
+        async def failing(*_: object) -> str:
+            monkeypatch.setattr(server, "trash", trash)
+            raise ServerFault("not now")
+
+        monkeypatch.setattr(server, "trash", failing)
+        file.rename(here.folder / "two/p.png")
+        for _ in range(3):
+            await here.look(patience=90.0)
+
+        assert here.contents("two") == [picture(1)]
+        assert here.server.trash == trash

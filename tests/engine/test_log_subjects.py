@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import pytest
 import structlog
 
 from boardsync.engine.reconcile import Look
-from boardsync.engine.sweep import sweep
-from boardsync.model import Category
+from boardsync.engine.sweep import sweep, temporary_name
+from boardsync.model import Category, Item
 from engine.world import picture, world
 from state.state_kit import logged
 
@@ -80,9 +81,10 @@ async def test_litter_that_cannot_be_removed_is_told_with_its_mirror(tmp_path: P
     async with world(tmp_path) as here:
         here.server.add_board("board")
         await here.look()
-        litter = here.folder / "outputs" / ".boardsync-tmp-a-folder"
+        litter = here.folder / "outputs" / "a-folder"
         litter.mkdir(parents=True)
-        (litter / ".boardsync-tmp-0123456789abcdef").write_bytes(b"half")
+        name = os.fsdecode(temporary_name(here.assembly.mirrors[0], Item("i", "b")))
+        (litter / name).write_bytes(b"half")
         attributes = subprocess.run(["chattr", "+i", litter], capture_output=True)
         if attributes.returncode:
             pytest.skip("files cannot be made immutable here")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import stat
 from pathlib import Path
 
+from boardsync.files.disk import SystemDisk
 from engine.world import World, picture, world
 
 
@@ -246,3 +250,27 @@ async def test_an_upload_that_failed_before_goes_although_the_listing_stays_inco
             result = await here.look(patience=120.0)
 
         assert (result.left, len(here.items())) == (0, 3)
+
+
+async def test_a_pulled_file_is_linked_again_only_when_its_name_is_durable(tmp_path: Path) -> None:
+    class Failing(SystemDisk):
+        failing = True
+
+        def fsync(self, fd: int) -> None:
+            if self.failing and stat.S_ISDIR(os.fstat(fd).st_mode):
+                raise OSError(errno.EIO, "Input/output error")
+            os.fsync(fd)
+
+    disk = Failing()
+    async with world(tmp_path) as here:
+        here.server.add_board("board")
+        here.server.put(here.board().board_id, "x.png", picture(1), size=(24, 16))
+        await here.look()
+        before, here.disk = here.local(), disk
+        await here.restart(lose_state=True)
+
+        assert (await here.look(patience=0.0)).synced == 0
+        disk.failing = False
+        result = await here.look()
+
+        assert (result.synced, here.local(), len(here.items())) == (1, before, 1)

@@ -11,9 +11,10 @@ from boardsync.engine import prove
 from boardsync.engine.lookup import GHOST_SECONDS
 from boardsync.engine.report import status
 from boardsync.errors import ServerUnreachable
+from boardsync.servers.memory import NAMED
 from boardsync.servers.memory.server import MemoryServer
 from boardsync.state import summary
-from engine.world import World, picture, world
+from engine.world import SkippingClock, World, picture, world
 
 
 class Failing(MemoryServer):
@@ -115,6 +116,7 @@ async def test_items_that_were_sent_or_pulled_in_the_ordinary_way_are_not_asked_
 async def test_many_are_looked_at_some_in_each_pass_the_newest_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(prove, "AT_FIRST", 4)
     monkeypatch.setattr(prove, "AT_A_TIME", 4)
     async with world(tmp_path) as here:
         await ghost_after_a_lost_state(here, others=9)
@@ -184,3 +186,20 @@ async def test_a_ghost_that_cannot_be_deleted_now_holds_up_uploads_and_goes_late
 
         assert (wholes(here), unproven(here)) == ([True] * 4, 0)
         assert sorted(here.contents()) == sorted(here.local().values())
+
+
+async def test_what_is_not_proven_stays_so_when_its_file_is_renamed(tmp_path: Path) -> None:
+    clock = SkippingClock()
+    server = MemoryServer("server", NAMED, clock_ms=lambda: clock.now_ns() // 1_000_000)
+    async with world(tmp_path, server, clock) as here:
+        await ghost_after_a_lost_state(here)
+        await here.look(patience=0.0)
+        assert unproven(here) == 1
+        (here.folder / "torn.png").rename(here.folder / "renamed.png")
+
+        await here.look(patience=GHOST_SECONDS)
+        await here.look(patience=GHOST_SECONDS)
+
+        assert unproven(here) == 0
+        assert {item.item_id for item in here.items()} >= {"renamed.png"}
+        assert all(stored.whole for stored in here.server._stored.values())

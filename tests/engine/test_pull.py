@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from boardsync.engine.pull import Puller
-from boardsync.model import Category
+from boardsync.engine.reconcile import Look
+from boardsync.engine.sweep import temporary_name
+from boardsync.files.disk import SystemDisk
+from boardsync.model import Category, Item
+from boardsync.state import transfers
 from engine.world import World, picture, world
 
 
@@ -206,11 +213,81 @@ async def test_a_kill_before_the_rename_leaves_no_litter(
     assert len(here.local()) == 1
 
 
+async def test_what_was_moved_before_it_was_fetched_is_fetched_where_it_is_now(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        for name in ("one", "two"):
+            (here.folder / name).mkdir()
+            here.server.add_board(name)
+        item = here.server.put(here.board("one").board_id, "x.png", picture(1), size=(24, 16))
+        worker = here.assembly.workers["m"]
+        await worker.pass_now(Look.everywhere("test"))
+        here.server.relocate(item, here.board("two").board_id)
+        await worker.pass_now(Look.everywhere("test"))
+
+        for _ in range(3):
+            await here.look(patience=90.0)
+
+        assert list(here.local()) == [f"two/outputs/{item.item_id}.png"]
+
+
+async def test_litter_is_found_where_people_took_its_directory_meanwhile(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here)
+
+    async def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Puller, "_place", killed)
+        with pytest.raises(KeyboardInterrupt):
+            await _carry_one(here)
+    (here.folder / "outputs").rename(here.folder / "keep")
+    strange = here.write("keep/.boardsync-tmp-of-another-mirror", b"half")
+
+    await here.restart()
+    await here.look()
+
+    assert list(here.folder.rglob(".boardsync-tmp-*")) == [strange]
+    assert len(here.local()) == 2
+
+
+async def test_litter_where_a_rule_hides_it_is_found_although_the_state_was_lost(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        name = os.fsdecode(temporary_name(here.assembly.mirrors[0], Item("i", "b")))
+        litter = here.write(f"two/outputs/{name}", b"half")
+        strange = here.write("two/outputs/.boardsync-tmp-of-another-mirror", b"half")
+        (here.folder / ".boardsyncignore").write_text("two/\n")
+
+        await here.look()
+
+        assert (litter.exists(), strange.exists()) == (False, True)
+
+
+async def test_what_is_being_fetched_is_no_litter_to_a_walk(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(here)
+    fetch, seen = here.server.download, []
+
+    async def walked_meanwhile(item: Item, sink: object) -> object:
+        got = await fetch(item, sink)  # type: ignore[arg-type]
+        await here.assembly.workers["m"].reconciler.look(Look.everywhere("test"))
+        seen.extend(here.folder.rglob(".boardsync-tmp-*"))
+        return got
+
+    monkeypatch.setattr(here.server, "download", walked_meanwhile)
+
+    assert (await here.look()).downloaded == 1
+    assert len(seen) == 1
+
+
 async def _carry_one(here: World) -> None:
     """Plan, then carry out the first transfer in this very task."""
-    from boardsync.engine.reconcile import Look
-    from boardsync.state import transfers
-
     worker = here.assembly.workers["m"]
     await worker.pass_now(Look.everywhere("test"))
     with here.state.read() as connection:
@@ -221,7 +298,8 @@ async def _carry_one(here: World) -> None:
 async def test_litter_of_a_pull_that_nobody_goes_on_with_is_swept(here: World) -> None:
     put(here)
     await here.look()
-    litter = here.folder / "outputs" / ".boardsync-tmp-0123456789abcdef"
+    name = os.fsdecode(temporary_name(here.assembly.mirrors[0], Item("i", "b")))
+    litter = here.folder / "outputs" / name
     litter.write_bytes(b"half")
     os.utime(litter, (1, 1))
 
@@ -247,3 +325,43 @@ async def test_a_full_disk_waits_and_goes_on_by_itself(
 
     monkeypatch.setattr(here.server, "download", real)
     assert (await here.look()).downloaded == 1
+
+
+def is_picture(name: str) -> bool:
+    return name.endswith(".png")
+
+
+class Failing(SystemDisk):
+    """naming: whether a picture's name can be made durable; reading: whether one can be read."""
+
+    naming = True
+    reading = True
+
+    def fsync(self, fd: int) -> None:
+        directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+        if not self.naming and directory and any(map(is_picture, os.listdir(fd))):
+            raise OSError(errno.EIO, "Input/output error")
+        super().fsync(fd)
+
+    def readv(self, fd: int, buffers: Sequence[memoryview]) -> int:
+        if not self.reading:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().readv(fd, buffers)
+
+
+async def test_a_file_that_was_placed_on_a_failing_disk_is_not_placed_again_beside_itself(
+    here: World,
+) -> None:
+    here.disk = disk = Failing()
+    await here.restart()
+    await here.look()
+    item = put(here)
+    disk.naming = False
+    await here.look(patience=0.0)
+    disk.naming, disk.reading = True, False
+    await here.look(patience=60.0)
+    disk.reading = True
+
+    await here.look(patience=600.0)
+
+    assert here.local() == {f"outputs/{item.item_id}.png": picture(1)}

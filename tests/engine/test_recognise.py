@@ -104,6 +104,21 @@ async def test_each_subfolder_finds_its_own_renamed_board(tmp_path: Path) -> Non
         assert names(here) == ["dogs of others", "good dogs"]
 
 
+async def test_a_board_that_was_given_another_subfolders_picture_is_not_that_of_its_copy(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("cats/a.png")
+        await here.look()
+        other = here.server.add_board("favourites")
+        here.server.relocate(here.items("cats")[0], other.board_id)
+        here.write("dogs/copy.png")
+
+        await here.look()
+
+        assert names(here) == ["cats", "dogs", "favourites"]
+
+
 async def test_another_board_in_the_settings_is_made_while_the_state_is_there(
     here: World,
 ) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine import decide, push, report
+from boardsync.engine import decide, parcel, report
 from boardsync.engine.again import again
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look
@@ -138,7 +138,7 @@ async def test_a_file_that_cannot_be_read_for_a_moment_is_not_forgotten(
         raise FileChanging("input/output error")
 
     with monkeypatch.context() as patch:
-        patch.setattr(push, "read_snapshot", failing)
+        patch.setattr(parcel, "read_snapshot", failing)
         await here.look()
     assert told(here)["files"] == 1
 
@@ -364,7 +364,7 @@ async def test_a_plan_that_is_overtaken_by_its_own_uploads_sends_nothing_twice(
     with here.state.read() as connection:
         (board,) = places.boards(connection, mirror.number)
     await here.state.write(lambda c: transfers.forget_unfinished(c, mirror.number))
-    late = decide.decide(mirror, {b"": board}, {}, None)
+    late = decide.decide(mirror, {b"": board}, {}, None, {b""})
     assert [action.kind for _, action in late.actions] == [ActionKind.UPLOAD]
     assert (await here.look()).uploaded == 1
 

@@ -11,7 +11,9 @@ import pytest
 from boardsync.engine import report
 from boardsync.engine.reconcile import Look
 from boardsync.engine.service import carrying
+from boardsync.model import LinkState
 from boardsync.servers.memory.server import NAMED, MemoryServer
+from boardsync.state import links
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -105,3 +107,51 @@ async def test_a_copy_that_is_linked_while_the_new_content_goes_gets_an_item_of_
             await asyncio.sleep(0.01)
 
     await require_both(alone)
+
+
+async def test_the_item_of_a_file_that_a_rule_hides_stays_when_its_copy_is_deleted(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, policies={"file_deleted": "trash"}) as here:
+        here.write("hidden/a.png", seed=1)
+        await here.look()
+        copy = here.write("copy.png", seed=1)
+        await here.look()
+        (here.folder / ".boardsyncignore").write_text("hidden/\n")
+        await here.look()
+        copy.unlink()
+
+        await here.look()
+        await here.look()
+        (here.folder / ".boardsyncignore").unlink()
+        await here.look()
+
+        assert here.contents() == [picture(1)]
+        assert await here.quiet()
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+async def test_a_file_that_is_renamed_over_another_replaces_its_picture(
+    tmp_path: Path, swapped: bool
+) -> None:
+    async with world(tmp_path) as here:
+        first, second = here.write("a.png", seed=1), here.write("b.png", seed=2)
+        await here.look()
+        if swapped:
+            first.rename(here.folder / "aside.txt")
+            second.rename(first)
+            (here.folder / "aside.txt").rename(second)
+        else:
+            first.rename(second)
+
+        for _ in range(3):
+            await here.look()
+
+        both = sorted([picture(1), picture(2)])
+        assert here.contents() == (both if swapped else [picture(1)])
+        with here.state.read() as connection:
+            number = here.assembly.mirrors[0].number
+            found = [links.of_path(connection, number, path) for path in (b"a.png", b"b.png")]
+        agreed = [[one.digest for one in each if one.state == LinkState.AGREED] for each in found]
+        assert [len(each) for each in agreed] == ([1, 1] if swapped else [0, 1])
+        assert await here.quiet()

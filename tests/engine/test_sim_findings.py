@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from boardsync.engine import decide
+from boardsync.engine import decide, observe_boards
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.reconcile import Look, Pass
 from boardsync.errors import SettingsError
@@ -376,3 +376,53 @@ async def test_a_copy_is_not_linked_to_an_item_that_was_moved_since_it_was_decid
                 b"a.png", b"copy.png",
             }  # fmt: skip
         assert (result.trouble, result.synced, len(here.items())) == (None, 2, 1)
+
+
+async def test_the_board_of_a_folder_that_is_gone_goes_to_the_one_that_it_is_named_for(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("two/a.png", seed=1)
+        here.write("other/c.png", seed=3)
+        await here.look()
+        (here.folder / "two").rename(here.folder / "found")
+        await here.restart(lose_state=True)
+        await here.look()
+        (here.folder / "found").rename(here.folder / "again")
+        here.write("two/b.png", seed=2)
+
+        for _ in range(4):
+            result = await here.look(patience=90.0)
+
+        assert result.trouble is None
+        assert here.contents("two") == [picture(2)]
+        assert here.contents("again") == [picture(1)]
+
+
+async def test_a_listing_that_nobody_finished_reading_is_not_taken_for_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with world(tmp_path) as here:
+        here.write("a.png", seed=1)
+        await here.look()
+        await here.look()
+
+        async def killed(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        item = here.server.put(here.board().board_id, "o.png", picture(2))
+        with monkeypatch.context() as patch:
+            patch.setattr(observe_boards, "_note_listing", killed)
+            with pytest.raises(KeyboardInterrupt):
+                await here.assembly.workers["m"].pass_now(Look.everywhere("test"))
+        here.server.remove(item)
+
+        await here.restart()
+        await here.look()
+
+        mirror = here.assembly.mirrors[0]
+        with mirror.state.read() as connection:
+            [board] = places.boards(connection, mirror.number)
+            assert set(observations.known_items(connection, board.id)) == {
+                one.item_id for one in here.items()
+            }

@@ -125,7 +125,7 @@ place = Place(Path(sys.argv[1]))
 place.configure(more="schedule: {drain: 2 s}")
 disk = place.state.parent
 disk.mkdir(mode=0o700)
-subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", disk], check=True)
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", disk], check=True)
 place.picture("first.png")
 filling = disk / "filling"
 
@@ -180,6 +180,7 @@ def test_a_full_disk_of_the_state_is_told_once_and_waited_for(tmp_path: Path) ->
     assert len(goings_on) == 1
 
 
+@pytest.mark.real
 def test_a_daemon_that_waits_for_room_can_be_stopped_and_goes_on_at_its_next_start(
     tmp_path: Path,
 ) -> None:

@@ -85,7 +85,7 @@ class TestTimetable:
     async def test_every_setting_of_the_schedule_has_its_job(self, here: World) -> None:
         names = {job.id for job in make_scheduler(here.assembly).get_jobs()}
         assert names == {
-            "reconcile", "rescan", "prune", "check_database", "back_up", "purge_trash",
+            "reconcile", "rescan", "prune", "check_database", "back_up", "purge_trash", "rehash",
         }  # fmt: skip
 
     async def test_jobs_only_give_hints(self, here: World) -> None:

@@ -23,6 +23,7 @@ from boardsync.model import Board, Item
 from boardsync.servers.memory.server import MemoryServer
 from boardsync.state.database import State, open_state
 from picture_samples import sample
+from state.empty import begin_state
 
 
 class SkippingClock:
@@ -137,6 +138,7 @@ class World:
 
     async def open(self) -> None:
         settings = from_values(self.settings)
+        begin_state(settings.state)
         self.state = open_state(settings.state)
         self.assembly = await assemble(
             settings, self.state, self.clock, {"server": self.server}, self.disk

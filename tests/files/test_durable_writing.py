@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import os
 import resource
 import stat
@@ -14,18 +16,22 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.files.durable import (
     TEMP_PREFIX,
     create_temp,
     fsync_directory,
     make_directories,
+    make_durable_directory,
     move_without_replacing,
     remove_abandoned,
     remove_if_there,
+    settle_name,
     sync_and_close,
     temp_path,
     write_atomically,
 )
+from boardsync.local.trash import LocalTrash
 from files.races import at_once
 from files.syscalls import run_refusing
 
@@ -363,6 +369,47 @@ def test_directories_made_by_eight_at_once_are_made(tmp_path: Path) -> None:
         assert path.is_dir()
 
 
+class Syncing(SystemDisk):
+    """Remembers which directories were made durable."""
+
+    def __init__(self) -> None:
+        self.opened: dict[int, bytes] = {}
+        self.synced: list[bytes] = []
+
+    def open(self, path: PathArg, flags: int, mode: int = 0o777) -> int:
+        number = os.open(path, flags, mode)
+        self.opened[number] = os.fsencode(path)
+        return number
+
+    def fsync(self, fd: int) -> None:
+        os.fsync(fd)
+        self.synced.append(self.opened[fd])
+
+
+def test_directories_that_another_process_made_are_made_durable_once(tmp_path: Path) -> None:
+    disk, durable, top = Syncing(), set[bytes](), os.fsencode(tmp_path)
+    (tmp_path / "a/b").mkdir(parents=True)
+
+    for _ in range(2):
+        make_durable_directory(top + b"/a/b", top, durable, disk)
+
+    assert disk.synced == [top + b"/a/b", top + b"/a", top]
+
+
+def test_what_goes_to_the_trash_finds_its_directories_durable(tmp_path: Path) -> None:
+    disk, folder = Syncing(), os.fsencode(tmp_path / "pictures")
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/a.png").write_bytes(b"picture")
+    trash = LocalTrash(folder, os.fsencode(tmp_path / "trash/m"), disk)
+    place = trash.place_for(b"a.png", "2026-01-31")
+    os.makedirs(os.path.dirname(place))
+
+    trash.put(b"a.png", hashlib.sha256(b"picture").hexdigest(), place)
+
+    wanted = [tmp_path, tmp_path / "trash", tmp_path / "trash/m", tmp_path / "trash/m/2026-01-31"]
+    assert {os.fsencode(one) for one in wanted} <= set(disk.synced)
+
+
 def test_a_file_in_the_place_of_a_directory_is_told(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"")
     with pytest.raises(FileExistsError):
@@ -377,3 +424,24 @@ def test_syncing_what_is_no_directory_is_an_error(tmp_path: Path) -> None:
         fsync_directory(tmp_path / "a")
     with pytest.raises(FileNotFoundError):
         fsync_directory(tmp_path / "b")
+
+
+class Closed(SystemDisk):
+    """A disk with one directory that may not be opened."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = os.fsencode(directory)
+
+    def open(self, path: PathArg, flags: int, mode: int = 0o777) -> int:
+        if os.fsencode(path) == self._directory:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return super().open(path, flags, mode)
+
+
+def test_a_name_whose_directory_may_not_be_opened_is_not_called_durable(tmp_path: Path) -> None:
+    file = tmp_path / "closed" / "a.png"
+    file.parent.mkdir()
+    file.touch()
+    with pytest.raises(PermissionError):
+        settle_name(file, tmp_path, Closed(file.parent))
+    settle_name(file, tmp_path.parent, Closed(tmp_path))

@@ -15,7 +15,6 @@ import picture_profiles
 from boardsync.errors import PictureRefused
 from boardsync.formats import BUILT_IN, PNG
 from boardsync.formats.whole import check
-from boardsync.picture import sound
 from boardsync.picture.decode import decode
 from boardsync.picture.prepare import Needs, prepare
 from boardsync.picture.sound import is_sound_plain_png
@@ -82,14 +81,6 @@ def test_rows_may_come_in_any_pieces() -> None:
     packed = zlib.compress(ROWS)
     cuts = [packed[at : at + 1] for at in range(len(packed))]
     assert is_sound_plain_png(png([b"", *cuts]))
-
-
-@pytest.mark.parametrize("step", [1, 7, ROW, ROW * HEIGHT - 1, ROW * HEIGHT, ROW * HEIGHT + 1])
-def test_no_step_of_inflating_loses_rows(step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound, "_OUTPUT_STEP", step)
-    assert is_sound_plain_png(png(zlib.compress(ROWS)))
-    assert not is_sound_plain_png(png(zlib.compress(ROWS + ROWS[:ROW])))
-    assert not is_sound_plain_png(png(zlib.compress(ROWS[:-1])))
 
 
 DAMAGED = {

@@ -52,7 +52,8 @@ cases = st.builds(
     renamed_to=st.sampled_from([None, b"b.png"]),
     home=st.sampled_from([None, 1, 2]), item_board=st.sampled_from([None, 2]),
     twin=st.sampled_from([None, ("j", "1")]), shared=st.booleans(), pulled=st.booleans(),
-    foreign=st.booleans(), settled=st.booleans(), consent=st.none() | st.sampled_from(Consent),
+    version_of_item=st.booleans(), foreign=st.booleans(), settled=st.booleans(),
+    consent=st.none() | st.sampled_from(Consent),
 )  # fmt: skip
 
 
@@ -111,7 +112,8 @@ def test_parting_and_acting_exclude_each_other(case: LinkCase, policy: Policy) -
     verdict = decide(case, policy)
     assert verdict.action is None or verdict.parted is None
     if verdict.parted is LinkState.FILE_GONE:
-        assert case.file is FileSide.ABSENT
+        news = case.item in (ItemSide.CHANGED, ItemSide.ABSENT)
+        assert case.file is FileSide.ABSENT or (case.file is FileSide.LEFT and news)
     if verdict.parted is LinkState.ITEM_GONE:
         assert case.item in (ItemSide.ABSENT, ItemSide.ELSEWHERE)
 
@@ -160,6 +162,32 @@ def test_a_conflict_ends_as_the_settings_say(
     verdict = decide(case, Policy(both_changed=wins))
     assert kind(verdict) is expected
     assert verdict.action is None or verdict.action.digest == B
+
+
+@pytest.mark.parametrize("wins", WhenBothChanged)
+def test_a_file_that_was_pulled_from_its_item_since_is_no_conflict(wins: WhenBothChanged) -> None:
+    case = replace(
+        CASE, file=FileSide.CHANGED, file_digest=B, item=ItemSide.CHANGED, item_version="3",
+        version_of_item=True,
+    )  # fmt: skip
+    verdict = decide(case, Policy(both_changed=wins))
+    assert kind(verdict) is ActionKind.DOWNLOAD
+    assert verdict.action is not None
+    assert (verdict.action.digest, verdict.action.version) == (B, "3")
+
+
+@pytest.mark.parametrize(
+    ("item", "parted"),
+    [
+        (ItemSide.SAME, None), (ItemSide.ELSEWHERE, None),
+        (ItemSide.CHANGED, LinkState.FILE_GONE), (ItemSide.ABSENT, LinkState.FILE_GONE),
+    ],
+)  # fmt: skip
+def test_what_was_left_in_another_folder_stands_in_nobodys_way(
+    item: ItemSide, parted: LinkState | None
+) -> None:
+    verdict = decide(replace(CASE, file=FileSide.LEFT, item=item, item_board=2))
+    assert (verdict.action, verdict.parted) == (None, parted)
 
 
 def test_two_files_of_one_item_part_one_by_one_without_a_removal() -> None:

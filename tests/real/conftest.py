@@ -13,16 +13,6 @@ from real.mirror_kit import Setup
 
 
 @pytest.fixture(scope="session")
-def invokeai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInvokeAI]:
-    """A running InvokeAI without login, shared by all tests of the session."""
-    server = RealInvokeAI(tmp_path_factory.mktemp("invokeai"))
-    try:
-        yield server.start()
-    finally:
-        server.stop()
-
-
-@pytest.fixture(scope="session")
 def multiuser_invokeai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInvokeAI]:
     """A running InvokeAI that asks for a login; it has no account yet."""
     server = RealInvokeAI(tmp_path_factory.mktemp("invokeai-multiuser"), multiuser=True)

@@ -16,7 +16,6 @@ import pytest
 
 pytest.register_assert_rewrite("scenarios.ground", "scenarios.reality")
 
-from real.conftest import invokeai  # noqa: E402, F401
 from scenarios.ground import KINDS, PASSING_ON, Ground, ground  # noqa: E402
 
 
@@ -34,7 +33,13 @@ def chance(seed: int) -> random.Random:
     return random.Random(seed)
 
 
-@pytest.fixture(params=KINDS)
+IN_FULL = ("memory", "named")
+"""Kinds that only `make test-real` goes through: the other two have all that these have."""
+
+
+@pytest.fixture(
+    params=[pytest.param(one, marks=[pytest.mark.real] if one in IN_FULL else []) for one in KINDS]
+)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

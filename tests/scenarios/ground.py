@@ -31,6 +31,7 @@ from boardsync.servers.wrappers.wrapper import Wrapper
 from boardsync.state.database import open_state
 from engine.world import SkippingClock, World, picture
 from servers.fake_invokeai import FakeInvokeAI
+from state.empty import begin_state
 from torture.pictures import pixels_of
 
 T = TypeVar("T")
@@ -318,6 +319,7 @@ class Ground(World):
     async def open(self) -> None:
         settings = from_values(self.settings)
         used_before = settings.state.exists()
+        begin_state(settings.state)
         self.state = open_state(settings.state)
         self.server.connect(self.hands.server(used_before=used_before))
         servers = {"server": self.server}

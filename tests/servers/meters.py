@@ -21,8 +21,12 @@ class Meters:
     """Implements the port of `boardsync.servers.wrappers.Meter`."""
 
     seen: list[Measured] = field(default_factory=list)
+    retries: list[str] = field(default_factory=list)
 
     def observe(
         self, operation: str, seconds: float, outcome: str, sent: int, received: int
     ) -> None:
         self.seen.append(Measured(operation, seconds, outcome, sent, received))
+
+    def retried(self, operation: str) -> None:
+        self.retries.append(operation)

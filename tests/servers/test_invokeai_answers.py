@@ -14,7 +14,14 @@ from boardsync.errors import (
     ServerFault,
     ServerRefused,
 )
-from boardsync.servers.invokeai.answers import JSON, Answer, error_of, retry_after
+from boardsync.servers.invokeai.answers import (
+    DETAIL_LENGTH,
+    JSON,
+    Answer,
+    error_of,
+    retry_after,
+)
+from boardsync.telemetry import redaction
 
 
 def answer(status: int, body: object = None, media_type: str = JSON, **headers: str) -> Answer:
@@ -81,6 +88,16 @@ def test_validation_errors_lose_what_they_echo() -> None:
     assert detail.startswith("body.names: too long")
     assert "secret" not in detail
     assert len(detail) < 400
+
+
+@pytest.mark.parametrize("lead", ["", "x" * (DETAIL_LENGTH - 20)])
+def test_a_secret_that_a_server_echoes_is_taken_out(lead: str) -> None:
+    secret = "the-password-that-a-server-echoes-83af"
+    redaction.hide(secret)
+    for detail in (f"{lead}no such account: {secret}", [{"msg": f"{lead} not {secret}"}]):
+        told = answer(401, {"detail": detail}).detail()
+        assert told
+        assert secret[:6] not in told
 
 
 @pytest.mark.parametrize("body", [[], "text", {"detail": {"a": 1}}, {"detail": [1, None]}, {}])

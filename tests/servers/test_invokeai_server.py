@@ -239,6 +239,18 @@ async def test_of_many_items_only_those_that_can_carry_a_mark_are_read(
     assert fake.requests["names"] == 1
 
 
+async def test_what_was_described_just_now_is_not_described_again(
+    server: InvokeAIServer, fake: FakeInvokeAI
+) -> None:
+    names = [marked(fake, number, None) for number in range(3)]
+    items = await server.items(None, names)
+    before = fake.requests["records"]
+
+    marks = await server.marks(None, names, items)
+
+    assert (marks.keys(), fake.requests["records"]) == (set(names), before)
+
+
 async def test_with_accounts_the_marks_of_others_on_a_shared_board_are_found() -> None:
     async with on_fake(accounts=ACCOUNT) as (server, fake):
         board = fake.store.add_board("shared")

@@ -30,6 +30,7 @@ from boardsync.servers.wrappers import (
     Pauses,
     Policy,
     Retrying,
+    Shared,
     Throttled,
     compose,
 )
@@ -119,6 +120,18 @@ async def test_a_read_that_fails_twice_succeeds(server: MemoryServer, board: Boa
     listing = await Retrying(server, AT_ONCE).listing(board.board_id)
     assert listing.complete
     assert server.calls["listing"] == 3
+
+
+async def test_what_is_asked_again_is_told_each_time_and_the_first_try_is_not(
+    server: MemoryServer,
+) -> None:
+    meters = Meters()
+    whole = compose(server, Policy(pauses=AT_ONCE), meters)
+    await whole.boards()
+    server.faults.errors = [ServerUnreachable("refused"), ServerFault("500")]
+    await whole.boards()
+    assert meters.retries == ["boards", "boards"]
+    assert [one.operation for one in meters.seen] == ["boards"] * 4
 
 
 async def test_the_third_failure_of_a_read_is_the_callers(server: MemoryServer) -> None:
@@ -290,6 +303,56 @@ async def test_idle_time_is_not_saved_up(server: MemoryServer, board: Board) -> 
     assert time.slept == [1.0]
 
 
+async def test_a_rate_that_changes_while_somebody_waits_counts_from_then_on(
+    server: MemoryServer, board: Board
+) -> None:
+    time = Time()
+    # A night of no limit begins after 150 seconds, and a day of a tenth of it before that.
+    up = Bandwidth(lambda: 10 if time.now < 250.0 else None, time.clock, time.sleep)
+    throttled = Throttled(server, up=up, down=Bandwidth(None))
+    upload = replace(upload_of(picture()), content=bytes(6000))
+    await throttled.upload(board.board_id, [upload])
+    await throttled.upload(board.board_id, [upload])
+    assert time.now == 280.0  # looked at every minute, not after the ten that it would have taken
+    await throttled.upload(board.board_id, [upload])
+    assert time.slept == [60.0, 60.0, 60.0]
+
+
+async def test_what_was_moved_without_a_limit_is_owed_to_nobody(
+    server: MemoryServer, board: Board
+) -> None:
+    time = Time()
+    up = Bandwidth(lambda: None if time.now < 200.0 else 10, time.clock, time.sleep)
+    throttled = Throttled(server, up=up, down=Bandwidth(None))
+    upload = replace(upload_of(picture()), content=bytes(6000))
+    await throttled.upload(board.board_id, [upload])
+    time.now = 200.0
+    await throttled.upload(board.board_id, [replace(upload, content=bytes(20))])
+    assert time.slept == []
+    await throttled.upload(board.board_id, [upload])
+    assert time.slept == [2.0]
+
+
+async def test_two_servers_keep_to_a_rate_that_they_share(board: Board) -> None:
+    time = Time()
+    shared = Bandwidth(1000, time.clock, time.sleep)
+    upload = replace(upload_of(picture()), content=bytes(500))
+    servers = [MemoryServer("one"), MemoryServer("two")]
+    boards = [await one.create_board("board") for one in servers]
+    own = [Bandwidth(None), Bandwidth(500, time.clock, time.sleep)]
+    throttled = [
+        Throttled(one, up=(mine, shared), down=Bandwidth(None))
+        for one, mine in zip(servers, own, strict=True)
+    ]
+    for _ in range(4):
+        await throttled[0].upload(boards[0].board_id, [upload])
+    assert time.now == 101.5
+    await throttled[1].upload(boards[1].board_id, [upload])
+    assert time.now == 102.0  # half a second for what the other one sent
+    await throttled[1].upload(boards[1].board_id, [upload])
+    assert time.now == 103.0  # and a whole one for its own
+
+
 # Metered
 
 
@@ -388,3 +451,42 @@ async def test_a_wrapped_server_shows_its_name_and_record(server: MemoryServer) 
     assert (whole.name, whole.capabilities) == ("memory", server.capabilities)
     await whole.aclose()
     await whole.aclose()
+
+
+async def test_servers_share_slots_and_who_waits_for_bandwidth_holds_none() -> None:
+    slots = asyncio.Semaphore(1)
+    upload = replace(upload_of(picture()), content=bytes(100))
+    slow, free = SlowServer(), MemoryServer("free")
+    boards = [await one.create_board("board") for one in (slow, free)]
+    # After its first upload it waits for its rate: much longer than this test lasts.
+    starved = compose(slow, Policy(bandwidth_up=1, shared=Shared(at_once=slots)), Meters())
+    quick = compose(free, Policy(shared=Shared(at_once=slots)), Meters())
+
+    first = asyncio.create_task(starved.upload(boards[0].board_id, [upload]))
+    second = asyncio.create_task(starved.upload(boards[0].board_id, [upload]))
+    third = asyncio.create_task(quick.upload(boards[1].board_id, [upload]))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not third.done()  # the only slot is taken
+
+    slow.release.set()
+    await asyncio.wait_for(asyncio.gather(first, third), 10)
+    assert not second.done()
+    second.cancel()
+    await asyncio.gather(second, return_exceptions=True)
+    assert not slots.locked()
+
+
+async def test_a_composed_server_keeps_to_the_rates_that_it_shares(
+    server: MemoryServer, board: Board
+) -> None:
+    time = Time()
+    shared = Shared(
+        up=Bandwidth(100, time.clock, time.sleep), down=Bandwidth(10, time.clock, time.sleep)
+    )
+    whole = compose(server, Policy(shared=shared), Meters())
+    item = server.put(board.board_id, "a.png", bytes(100))
+    for _ in range(2):
+        await whole.upload(board.board_id, [replace(upload_of(picture()), content=bytes(100))])
+        await whole.download(item, BytesIO())
+    assert time.slept == pytest.approx([1.0, 9.0])

@@ -160,6 +160,9 @@ class SimDisk(Tree):
         stream.flush()
         self.fsync(stream.fileno())
 
+    def make_private(self, path: PathArg) -> None:
+        """Do nothing: nobody else is here."""
+
     def mkdir(self, path: PathArg) -> None:
         self.step("mkdir")
         name = os.fsencode(path)
@@ -201,6 +204,16 @@ class SimDisk(Tree):
         self.touch(node, written=False)
         self._renamed(self.entry(source, None) + self.entry(target, node.number), target)
         return True
+
+    def room(self, path: PathArg) -> tuple[int, int]:
+        """Return a disk that is never near its floor: when it is full, it is so at once."""
+        return 1 << 40, 1 << 40
+
+    def chown(self, fd: int, user: int, group: int) -> None:
+        self.step("chown")
+
+    def chmod(self, fd: int, mode: int) -> None:
+        self.step("chmod")
 
     def set_times(self, path: PathArg, moment_ns: int) -> None:
         node = self._asked("utime", path)

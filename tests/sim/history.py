@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import logging
 import random
+import re
 import shutil
 import tempfile
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,18 @@ import structlog
 
 from boardsync.config.values import from_values
 from boardsync.engine import consent
+from boardsync.engine.again import again_all
 from boardsync.engine.assembly import Assembly, assemble
+from boardsync.engine.context import Mirror
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.schedule import follow_clock, make_scheduler
 from boardsync.engine.sweep import sweep
 from boardsync.plan.links import Consent
 from boardsync.servers.memory import MemoryServer
-from boardsync.state import holds, places, transfers
+from boardsync.state import holds, links, places, transfers
 from boardsync.state.database import open_scratch, open_state
 from sim.disk import SimDisk
+from sim.fate import act, draw_disk_faults, harm_state, memory
 from sim.judge import judge
 from sim.ledger import Ledger
 from sim.loop import SimClock, SimLoop
@@ -36,6 +38,7 @@ from sim.people import People
 from sim.process import Killed, Process, SteppingWriter
 from sim.server import SimServer, Weather
 from sim.setup import FOLDER, LATE_SECONDS, TRASH, draw_setup, draw_weather
+from state.empty import empty_state
 
 ROUNDS = 40
 ROUND_SECONDS = 90.0
@@ -44,8 +47,14 @@ MOST_STEPS = 3000
 MOST_LINES = 10_000
 """What is noted in a history; the longest that come to an end have a tenth of it."""
 LONGEST_LATE = max(LATE_SECONDS)
+AGAIN = "boardsync again --all"
+BOARD_TAKEN = "is that of subfolder '[^']+' already; rename '([^']+)'"
+BOARD_GONE = "board '([^']+)' was deleted on server|has no board '([^']+)'; make it"
+WIDE = 1 << 32
+"""The first seed of wider worlds: servers encode anew, and people delete boards."""
 ASKED_FOR = "mount its disk, or put them back"
 Body = Callable[[Assembly], Awaitable[None]]
+Story = Callable[["World"], Awaitable[None]]
 
 
 class TooBusy(BaseException):
@@ -79,7 +88,7 @@ class World:
         self.clock = SimClock(loop)
         self.state = base / "state.db"
         self.scratch = base / "scratch"
-        self.setup = draw_setup(source)
+        self.setup = draw_setup(source, wide=seed >= WIDE)
         self.settings = self.setup.settings(self.state)
         self.disk = SimDisk(
             self.clock.now_ns, source, granularity_ns=self.setup.granularity_ns,
@@ -95,6 +104,7 @@ class World:
         self.process = Process()
         self.assembly: Assembly | None = None
         self.state_harmed = False
+        self.holds_answered = False
         self.note(f"the world: {self.setup}")
         for path in (FOLDER, TRASH):
             self.disk.make(path)
@@ -112,6 +122,13 @@ class World:
         """Write down what should not have happened."""
         self.report.findings.append(text)
         self.report.journal.append(f"{self.loop.time():9.3f} FOUND: {text}")
+
+    @property
+    def obstructed(self) -> bool:
+        """Whether something happened after which a deletion may stay on one side."""
+        return (
+            self.state_harmed or self.holds_answered or self.people.unmounted or self.clock.stepped
+        )
 
     def _hint(self, path: bytes, closed: bool) -> None:
         if self.assembly is not None and self.process.alive:
@@ -163,9 +180,12 @@ class World:
     async def _end(self, process: Process) -> None:
         """Let nothing of a process live on.
 
-        `wait_for` of Python 3.11 can swallow a cancellation, hence the tries.
+        `wait_for` of Python 3.11 can swallow a cancellation, hence the tries, and a carrier that
+        lives on for one of them must not begin anything.
         """
         process.kill()
+        for carrier in self.assembly.carriers.values() if self.assembly else ():
+            carrier.stop()
         for _ in range(100):
             left = asyncio.all_tasks() - {asyncio.current_task()}
             if not left:
@@ -185,7 +205,7 @@ async def _live(world: World, *, first: bool) -> None:
     source, setup = world.source, world.setup
     late, world.weather = world.weather.late_ones, draw_weather(source, setup)
     world.weather.late_ones = late
-    _draw_disk_faults(world)
+    draw_disk_faults(world)
     mortal = source.random() < 0.8
     steps = int(MOST_STEPS ** source.random()) if mortal else None
     if first and world.first_death is not None:
@@ -197,9 +217,9 @@ async def _live(world: World, *, first: bool) -> None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(world.process.died.wait(), pause)
                 raise Killed
-            _act(world)
+            act(world)
             if source.random() < 0.1:
-                await _answer_holds(world, assembly)
+                await answer_holds(world, assembly)
 
     await world.run_process(meanwhile, steps)
     if first:
@@ -209,98 +229,54 @@ async def _live(world: World, *, first: bool) -> None:
         world.disk.cut_power()
     world.disk.step = lambda _: None
     for _ in range(source.choice((0, 0, 3))):
-        _act(world)
+        act(world)
     pause = source.choice((0.0, 5.0, 4000.0))
     if pause > LONGEST_LATE:
         world.weather.commit_late()
     world.loop.pass_time(pause)
-    _harm_state(world)
+    harm_state(world)
 
 
-def _harm_state(world: World) -> None:
-    """Keep a copy of the state file; at times lose it, spoil it, or go back to an older copy."""
-    copies = sorted(world.state.parent.glob("copy-*"))
-    shutil.copy(world.state, world.state.parent / f"copy-{len(copies)}")
-    harm = world.source.random()
-    if harm > 0.12:
-        return
-    for path in world.state.parent.glob("state.db-*"):
-        path.unlink()
-    world.state_harmed = True
-    if harm < 0.04:
-        world.note("the state is lost")
-        world.state.write_bytes(_template())
-    elif harm < 0.08 or not copies:
-        world.note("the state is damaged")
-        world.state.write_bytes(b"\0" * 100 + world.state.read_bytes()[100:])
-    else:
-        number = world.source.randrange(len(copies))
-        world.note(f"the state is that after life {number}")
-        shutil.copy(world.state.parent / f"copy-{number}", world.state)
-
-
-def _act(world: World) -> None:
-    step, world.disk.step = world.disk.step, lambda _: None
-    try:
-        world.people.act()
-    except OSError as error:
-        world.note(f"person: cannot: {error}")
-    finally:
-        world.disk.step = step
-    if world.source.random() < 0.03:
-        seconds = world.source.choice((-3600.0, 3600.0, -40.0))
-        world.note(f"the clock steps by {seconds}")
-        world.clock.step(seconds)
-    if world.source.random() < 0.04:
-        _strike_server(world)
-    if world.source.random() < 0.02 and not world.people.away:
-        world.people.unmount()
-
-
-def _strike_server(world: World) -> None:
-    """Restart the server, or have it maintained for a while."""
-    weather, seconds = world.weather, world.source.choice((4.0, 40.0, 100.0))
-    if world.source.random() < 0.5:
-        world.note(f"the server is in maintenance for {seconds}")
-        weather.maintained = world.loop.time() + seconds
-    else:
-        world.note(f"the server restarts within {seconds}")
-        weather.down = world.loop.time() + seconds
-        weather.restarts += 1
-
-
-def _draw_disk_faults(world: World) -> None:
-    source, faults = world.source, world.disk.faults
-    faults.room = source.choice((None, None, None, None, 40, 400))
-    faults.failing = source.choice((0.0, 0.0, 0.0, 0.02))
-    faults.crippled = source.random() < 0.2
-    faults.blind = source.random() < 0.2
-    there = sorted([*world.disk.files(FOLDER), *world.disk.directories(FOLDER)])
-    unlucky = source.random() < 0.15 and there
-    faults.unreadable = {source.choice(there)} if unlucky else set()
-
-
-async def _answer_holds(world: World, assembly: Assembly) -> None:
+async def answer_holds(world: World, assembly: Assembly) -> None:
     """Answer what waits for consent, at random."""
     mirror = assembly.mirrors[0]
     with mirror.state.read() as connection:
         numbers = [one.id for one in holds.open_holds(connection, [mirror.number])]
+    world.holds_answered |= bool(numbers)
     for number in numbers:
         answer = world.source.choice(list(Consent))
         world.note(f"person: answers hold {number}: {answer.value}")
+        if answer is Consent.RESTORE:
+            _note_restored(world, mirror, number)
         _, count = await consent.answer(assembly.mirrors, number, answer)
         world.note(f"{count} pictures")
     if numbers:
         assembly.workers["m"].hint_everything("a hold was answered")
 
 
-async def _find_peace(world: World) -> None:
-    """Let everything work, and wait until nothing happens any more."""
+def _note_restored(world: World, mirror: Mirror, number: int) -> None:
+    """Note whose files people want again: they may have moved them, and have them twice then."""
+    contents = {hashlib.sha256(one).hexdigest(): one for one in world.ledger.all()}
+    with mirror.state.read() as connection:
+        for subject in holds.subjects(connection, number):
+            link = links.find(connection, subject)
+            content = contents.get(link.digest) if link is not None else None
+            if content is not None:
+                world.ledger.restored[content] += 1
+
+
+def calm(world: World) -> None:
+    """End all faults of server, network and disk."""
     world.weather = Weather(slow=0.02)
     world.people.mount()
     faults = world.disk.faults
     faults.room, faults.failing, faults.crippled, faults.blind = None, 0.0, False, False
     faults.unreadable = set()
+
+
+async def find_peace(world: World) -> None:
+    """Let everything work, and wait until nothing happens any more."""
+    calm(world)
     if not world.setup.pushes:  # such a mirror makes no boards
         for path in world.disk.directories(FOLDER):
             name = path[len(FOLDER) + 1 :].decode()
@@ -317,9 +293,8 @@ async def _find_peace(world: World) -> None:
             if not world.process.alive:
                 world.find("the process died in peace")
                 return
-            await _answer_holds(world, assembly)
-            if ASKED_FOR in _trouble(assembly):
-                world.people.put_back()
+            await answer_holds(world, assembly)
+            await _do_what_is_asked(world, assembly)
             still = _nothing_happened(world.report.journal[before:]) and not _waiting(assembly)
             quiet = quiet + 1 if still else 0
             if quiet >= QUIET_ROUNDS:
@@ -330,6 +305,21 @@ async def _find_peace(world: World) -> None:
         judge(world, assembly)
 
     await world.run_process(meanwhile)
+
+
+async def _do_what_is_asked(world: World, assembly: Assembly) -> None:
+    """Do what the trouble tells people to do."""
+    trouble = _trouble(assembly)
+    if ASKED_FOR in trouble:
+        world.people.put_back()
+    for deleted, missing in re.findall(BOARD_GONE, trouble):
+        world.people.make_board(deleted or missing)
+    for subfolder in re.findall(BOARD_TAKEN, trouble) if world.state_harmed else ():
+        world.people.rename_directory(FOLDER + b"/" + subfolder.encode())
+    if AGAIN in trouble:
+        world.note("person: sends everything again")
+        await again_all(assembly, "m")
+        assembly.workers["m"].hint_everything("asked to send everything again")
 
 
 def _add_board(world: World, name: str) -> None:
@@ -375,14 +365,22 @@ async def _plan_again(world: World) -> None:
         world.find(f"a second plan remarks {remark}")
 
 
-def run(seed: int, first_death: int | None = None) -> Report:
+async def _history(world: World) -> None:
+    for number in range(world.setup.lives):
+        await _live(world, first=number == 0)
+        _look_for_loss(world)
+    await find_peace(world)
+
+
+def run(seed: int, first_death: int | None = None, story: Story = _history) -> Report:
     """Live through the history of a seed.
 
-    first_death: after how many steps the first process dies, whatever the seed says.
+    first_death: after how many steps the first process dies, whatever the seed says. story: what
+    happens, by default what the seed says.
     """
     source = random.Random(seed)
-    base = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=_memory()))
-    (base / "state.db").write_bytes(_template())
+    base = Path(tempfile.mkdtemp(prefix="boardsync-sim-", dir=memory()))
+    (base / "state.db").write_bytes(empty_state())
     loop = SimLoop()
     try:
         asyncio.set_event_loop(loop)
@@ -390,7 +388,7 @@ def run(seed: int, first_death: int | None = None) -> Report:
         loop._delay = world.delay
         loop.set_exception_handler(_complain(world))
         with _all_logged(world):
-            _lived_through(world)
+            _lived_through(world, story)
         return _reported(world)
     finally:
         asyncio.set_event_loop(None)
@@ -410,23 +408,16 @@ def _all_logged(world: World) -> Iterator[None]:
         structlog.configure(**before)
 
 
-def _lived_through(world: World) -> None:
+def _lived_through(world: World, story: Story) -> None:
     """Live through the history. Whatever ends it early is a finding."""
     try:
-        world.loop.run_until_complete(_history(world))
+        world.loop.run_until_complete(story(world))
     except TooBusy:
         world.find(f"{MOST_LINES} things were done, and there is no end to it")
     except KeyboardInterrupt:
         raise
     except BaseException:
         world.find(f"the history broke off: {traceback.format_exc(limit=-6)}")
-
-
-async def _history(world: World) -> None:
-    for number in range(world.setup.lives):
-        await _live(world, first=number == 0)
-        _look_for_loss(world)
-    await _find_peace(world)
 
 
 def _look_for_loss(world: World) -> None:
@@ -466,18 +457,3 @@ def _complain(world: World) -> Callable[[asyncio.AbstractEventLoop, dict[str, An
             world.find(f"the loop complains: {context}")
 
     return complain
-
-
-def _memory() -> str | None:
-    """Return a directory in memory, where there is one."""
-    return "/dev/shm" if Path("/dev/shm").is_dir() else None
-
-
-@cache
-def _template() -> bytes:
-    """Make an empty state file once; each history begins with a copy."""
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    with tempfile.TemporaryDirectory(prefix="boardsync-sim-", dir=_memory()) as directory:
-        path = Path(directory) / "state.db"
-        open_state(path, inline=True).close()
-        return path.read_bytes()

@@ -5,26 +5,20 @@ from __future__ import annotations
 from collections import Counter
 
 from boardsync.files.durable import TEMP_PREFIX
-from boardsync.formats import PNG
 from boardsync.servers.memory import MemoryServer
-from picture_samples import sample
+from sim.pictures import picture, plain
 from sim.setup import SIM
 from sim.tree import Tree
 
 
-def picture(number: int) -> bytes:
-    """Return a tiny picture; another one for each number."""
-    return sample(PNG, "RGB", (3, 2), seed=number)
-
-
 class Ledger:
-    """Counts what people did. kept: contents that must not be lost.
+    """Counts what people did, whoever encoded the pictures. kept: those that must not be lost.
 
     local, remote: how often people themselves put a content into the folder or on a board.
     local_touched, remote_touched: contents of which people removed, changed or moved a copy
     there, so that it may be missing on the other side. hidden: contents that a rule of theirs
-    once hid. edited: for contents
-    that people gave to an item that was there, the one before.
+    once hid. restored: how often they wanted its files again that were gone. edited: for
+    contents that people gave to an item that was there, the one before.
     """
 
     def __init__(self, disk: Tree, server: MemoryServer) -> None:
@@ -37,6 +31,7 @@ class Ledger:
         self.local_touched: set[bytes] = set()
         self.remote_touched: set[bytes] = set()
         self.hidden: set[bytes] = set()
+        self.restored: Counter[bytes] = Counter()
         self.edited: dict[bytes, bytes] = {}
 
     def new(self) -> bytes:
@@ -48,15 +43,16 @@ class Ledger:
 
     def knows(self, content: bytes) -> bool:
         """Tell whether a content is a whole picture that people made."""
-        return content in self._numbers
+        return plain(content) in self._numbers
 
     def word(self, content: bytes) -> str:
         """Return a short name for a content."""
-        number = self._numbers.get(content)
+        number = self._numbers.get(plain(content))
         return f"#{number}" if number is not None else f"?{len(content)}"
 
     def edited_on_both_sides(self, content: bytes) -> bool:
         """Tell whether people edited an item to this, and rewrote or moved a file of it, too."""
+        content = plain(content)
         while content in self.edited:
             content = self.edited[content]
             if content in self.local_touched:
@@ -69,25 +65,29 @@ class Ledger:
 
     def everywhere(self) -> set[bytes]:
         """Return all contents that are somewhere now. What is still on its way there is not."""
-        files = self._disk.files(SIM).items()
-        found = {one for path, one in files if TEMP_PREFIX not in path}
+        return self._among(self._disk.files(SIM))
+
+    def _among(self, files: dict[bytes, bytes]) -> set[bytes]:
+        """Return what these files and the server hold."""
+        found = {one for path, one in files.items() if TEMP_PREFIX not in path}
         found.update(one.content for one in self._server._stored.values() if one.whole)
-        return found
+        return {plain(one) for one in found}
 
     def came(self, content: bytes, *, remote: bool = False) -> None:
         """People put a content somewhere."""
+        content = plain(content)
         (self.remote if remote else self.local)[content] += 1
         if content in self._numbers:
             self.kept.add(content)
 
     def went(self, content: bytes, *, remote: bool = False) -> None:
-        """People took a copy away: what is nowhere now was theirs to lose."""
+        """People took a copy away: what is nowhere else for certain was theirs to lose."""
         self.touched(content, remote=remote)
-        self.kept &= self.everywhere()
+        self.kept &= self._among(self._disk.durable_files())
 
     def touched(self, content: bytes, *, remote: bool = False) -> None:
         """People moved or changed a copy."""
-        (self.remote_touched if remote else self.local_touched).add(content)
+        (self.remote_touched if remote else self.local_touched).add(plain(content))
 
     def lost(self) -> list[str]:
         """Return what must be somewhere and is not."""

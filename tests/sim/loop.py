@@ -81,10 +81,14 @@ class SimClock:
     def __init__(self, loop: SimLoop) -> None:
         self._loop = loop
         self.off_ns = 0
+        self.set_back = False
+        self.stepped = False
 
     def step(self, seconds: float) -> None:
         """Set the wall clock back or ahead."""
         self.off_ns += int(seconds * 1e9)
+        self.set_back |= seconds < 0
+        self.stepped = True
 
     def now_ns(self) -> int:
         return EPOCH_NS + int(self._loop.time() * 1e9) + self.off_ns

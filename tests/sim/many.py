@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from functools import partial
 from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -31,9 +32,15 @@ def lived_through(seeds: Iterable[int], jobs: int) -> Iterator[Report]:
             yield from (one.result() for one in done)
 
 
-def briefly(seed: int) -> Report:
+def killed_at(seed: int, steps: Iterable[int], jobs: int) -> Iterator[Report]:
+    """Live through a history once for each of some steps of its first process, its last there."""
+    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+        yield from pool.map(partial(briefly, seed), steps, chunksize=4)
+
+
+def briefly(seed: int, first_death: int | None = None) -> Report:
     """Live through a history and keep only what was found."""
-    report = run(seed)
+    report = run(seed, first_death)
     report.journal.clear()
     return report
 
@@ -51,4 +58,4 @@ def fresh_seeds(count: int, start: int | None = None) -> Iterator[int]:
         return
     source = random.SystemRandom()
     for _ in range(count):
-        yield source.randrange(1 << 32)
+        yield source.randrange(1 << 33)

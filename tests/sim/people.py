@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fnmatch import fnmatch
 
 from boardsync.model import Category
 from boardsync.servers.memory import MemoryServer, Stored
 from sim.ledger import Ledger
 from sim.loop import SimLoop
+from sim.pictures import SIZE, plain
 from sim.setup import AWAY, BENEATH, FOLDER, SUBFOLDERS, Setup
 from sim.tree import Tree
 
@@ -35,7 +36,7 @@ class People:
     hint: Hint
     made: int = 0
     away: bool = False
-    renamed: list[bytes] = field(default_factory=list)
+    unmounted: bool = False
 
     def act(self) -> None:
         """Do something, if there is anything to do it to."""
@@ -50,17 +51,15 @@ class People:
 
     def _acts_on_the_server(self) -> list[Callable[[], None]]:
         return [self._put_item, self._put_item, self._put_item, self._edit_item,
-                self._remove_item, self._move_item, self._star_item]  # fmt: skip
+                self._remove_item, self._move_item, self._star_item, *self._rarely()]  # fmt: skip
 
-    def has_renamed(self, directory: bytes) -> bool:
-        """Tell whether a directory has the name that somebody gave it, or one above it has."""
-        return any((directory + b"/").startswith(one + b"/")
-                   for one in self.renamed)  # fmt: skip
+    def _rarely(self) -> list[Callable[[], None]]:
+        return [self._delete_board] if self.setup.wide else []
 
     def unmount(self) -> None:
         """Take the folder's disk away: an empty directory is left."""
         self.journal("person: unmounts the disk")
-        self.away = True
+        self.away = self.unmounted = True
         self.disk.rename(FOLDER, AWAY)
         self.disk.make(FOLDER)
         self.loop.call_later(self.source.choice((3.0, 30.0, 200.0)), self.mount)
@@ -166,8 +165,11 @@ class People:
 
     def _rename_directory(self) -> None:
         path = self._a_directory()
-        if path is None:
-            return
+        if path is not None:
+            self.rename_directory(path)
+
+    def rename_directory(self, path: bytes) -> None:
+        """Give a directory another name."""
         target = os.path.dirname(path) + b"/d%d" % self._number()
         if self.disk.find(target) is not None:
             return
@@ -175,7 +177,6 @@ class People:
         for content in self.disk.files(path).values():
             self.ledger.touched(content)
         self.disk.rename(path, target)
-        self.renamed.append(target)
         self._tell(path, closed=False)
         self._tell(target, closed=False)
 
@@ -208,7 +209,7 @@ class People:
         rules = self._content(IGNORE).splitlines()
         for path, content in self.disk.files(FOLDER).items():
             if any(_hides(rule, path[len(FOLDER) + 1 :]) for rule in rules):
-                self.ledger.hidden.add(content)
+                self.ledger.hidden.add(plain(content))
 
     # --- on the server --------------------------------------------------------------------
 
@@ -220,7 +221,9 @@ class People:
         whole = self.source.random() < 0.8
         name = f"o{self._number()}.png"
         category = self.source.choice((Category.GENERAL, Category.GENERAL, Category.USER))
-        item = self.server.put(board.board_id, name, content, category=category, whole=whole)
+        item = self.server.put(
+            board.board_id, name, content, category=category, whole=whole, size=SIZE
+        )
         self.journal(f"person: puts {self.ledger.word(content)} on {board.name}: {item.item_id}")
         self.ledger.came(content, remote=True)
         if not whole:
@@ -232,7 +235,7 @@ class People:
     def _finish(self, stored: Stored) -> None:
         stored.whole = True
         if any(one is stored for one in self.server._stored.values()):
-            self.ledger.kept.add(stored.content)
+            self.ledger.kept.add(plain(stored.content))
 
     def _edit_item(self) -> None:
         stored = self._an_item()
@@ -241,7 +244,7 @@ class People:
         content = self.ledger.new()
         self.journal(f"person: edits {stored.item.item_id} {self.ledger.word(content)}")
         self.server.replace(stored.item, content)
-        self.ledger.edited[content] = stored.content
+        self.ledger.edited[content] = plain(stored.content)
         self.ledger.came(content, remote=True)
         self.ledger.went(stored.content, remote=True)
 
@@ -268,6 +271,25 @@ class People:
         if stored is not None:
             self.journal(f"person: stars {stored.item.item_id}")
             self.server.star(stored.item, starred=self.source.random() < 0.7)
+
+    def _delete_board(self) -> None:
+        """Delete a board with all that lies on it; at times one of that name is made anew."""
+        boards = [one for one in self.server._boards.values() if one.board_id is not None]
+        if not boards or self.source.random() < 0.5:
+            return
+        board = self.source.choice(boards)
+        contents = [one.content for one in self.server.on_board(board.board_id)]
+        self.journal(f"person: deletes board {board.name} with {len(contents)} items")
+        self.server.drop_board(board.board_id)
+        for content in contents:
+            self.ledger.went(content, remote=True)
+        if self.source.random() < 0.5:
+            self.make_board(board.name)
+
+    def make_board(self, name: str) -> None:
+        """Make a board, as a server's user does."""
+        self.journal(f"person: makes board {name}")
+        self.server.add_board(name)
 
     # --- choosing -------------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from boardsync.model import Board, Item, Listing, Mark, Outcome, Upload, UploadR
 from boardsync.servers.memory import MemoryServer
 from boardsync.servers.port import BoardId
 from boardsync.servers.wrappers.wrapper import Wrapper
+from sim.pictures import encoded_anew
 from sim.process import Process
 
 T = TypeVar("T")
@@ -134,6 +135,8 @@ class SimServer(Wrapper):
 
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
         """Store what comes, each with a fate of its own."""
+        if self.capabilities.reencodes:
+            uploads = [replace(one, content=encoded_anew(one.content)) for one in uploads]
         fates = [self._fate(upload) for upload in uploads]
         sent = [one for one, fate in zip(uploads, fates, strict=True) if fate in ("", "lost")]
         try:

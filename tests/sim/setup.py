@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ MOSTLY_NEVER = (0.0, 0.0, 0.02, 0.1)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """One drawn world. mirror: settings of its mirror."""
+    """One drawn world. mirror: settings of its mirror. wide: see `draw_setup`."""
 
     capabilities: Capabilities
     mirror: dict[str, Any]
@@ -35,6 +35,7 @@ class Setup:
     lives: int
     life_seconds: float
     acts: int
+    wide: bool = False
 
     @property
     def by_subfolder(self) -> bool:
@@ -70,8 +71,8 @@ class Setup:
         }
 
 
-def draw_setup(source: random.Random) -> Setup:
-    """Draw a world."""
+def draw_setup(source: random.Random, *, wide: bool) -> Setup:
+    """Draw a world. wide: one with more in it than the oldest seeds know."""
     pick = source.choice
     direction = pick(("both", "both", "both", "push", "pull"))
     policies = {
@@ -95,7 +96,7 @@ def draw_setup(source: random.Random) -> Setup:
         **where,
     }
     return Setup(
-        capabilities=pick((CAPABILITIES, NAMED)),
+        capabilities=_draw_capabilities(source, wide=wide),
         mirror=mirror,
         granularity_ns=pick((1, 1_000_000_000, 2_000_000_000)),
         folded=pick((False, False, False, True)),
@@ -103,7 +104,13 @@ def draw_setup(source: random.Random) -> Setup:
         lives=pick((1, 2, 3, 4)),
         life_seconds=pick((60.0, 300.0)),
         acts=pick((4, 12, 30)),
+        wide=wide,
     )
+
+
+def _draw_capabilities(source: random.Random, *, wide: bool) -> Capabilities:
+    drawn = source.choice((CAPABILITIES, NAMED))
+    return replace(drawn, reencodes=wide and source.random() < 0.5)
 
 
 def draw_weather(source: random.Random, setup: Setup) -> Weather:

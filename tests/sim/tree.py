@@ -95,6 +95,25 @@ class Tree:
                 found[path] = node.data
         return dict(sorted(found.items()))
 
+    def contents(self, below: bytes) -> list[bytes]:
+        """Return what the files below a directory hold, one with several names once."""
+        nodes = {node.number: node for _, node in self._below(below) if not node.directory}
+        return [node.data for node in nodes.values()]
+
+    def durable_files(self) -> dict[bytes, bytes]:
+        """Return, by path, the files that a power cut would surely leave."""
+        found: dict[bytes, bytes] = {}
+        waiting = [(b"", self._nodes[ROOT])]
+        while waiting:
+            here, node = waiting.pop()
+            for name, number in node.durable.items():
+                inside = self._nodes[number]
+                if inside.directory:
+                    waiting.append((here + b"/" + name, inside))
+                elif inside.synced is not None:
+                    found[here + b"/" + name] = inside.synced
+        return found
+
     def directories(self, below: bytes) -> list[bytes]:
         """Return all directories below one, by path."""
         return sorted(path for path, node in self._below(below) if node.directory)

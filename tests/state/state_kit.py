@@ -85,10 +85,17 @@ class Small:
         board: int | None = None, now_ms: int = 5, **more: Any,
     ) -> int:  # fmt: skip
         """Record a link."""
-        where = self.board.id if board is None else board
-        new = NewLink(self.mirror, path, digest, where, item_id, version, "push", **more)
+        new = self.new(path, digest, item_id, version, board, **more)
         number: int = self.do(links.agree, new, now_ms)
         return number
+
+    def new(
+        self, path: bytes = b"a.png", digest: str = A, item_id: str = "i1", version: str = "1",
+        board: int | None = None, **more: Any,
+    ) -> NewLink:  # fmt: skip
+        """Make a link that is not recorded yet."""
+        where = self.board.id if board is None else board
+        return NewLink(self.mirror, path, digest, where, item_id, version, "push", **more)
 
 
 @contextmanager

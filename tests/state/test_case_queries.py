@@ -164,14 +164,21 @@ class Naive:
 
     def _file_case(self, path: bytes, digest: str) -> FileCase:
         board = self.board_of(path)
-        links = [self._known(one) for one in self._made.links if one["board"] == board]
+        boards = {number for number, mirror, _, _ in BOARDS if mirror == MIRROR}
+        of_mirror = [self._known(one) for one in self._made.links if one["board"] in boards]
+        links = [one for one in of_mirror if one.board == board]
         return FileCase(
             path,
             digest,
             of_path=tuple(one for one in links if one.path == path),
             of_digest=tuple(one for one in links if one.path != path and one.digest == digest),
+            elsewhere=tuple(
+                one for one in of_mirror
+                if one.board != board and one.digest == digest and one.path != path
+                and one.state is LinkState.AGREED
+            ),
             own=tuple(self._own(board, token_for(KEY, digest))),
-        )
+        )  # fmt: skip
 
     def _known(self, row: Row) -> KnownLink:
         now = next(
@@ -184,12 +191,10 @@ class Naive:
         )  # fmt: skip
 
     def _is_shared(self, row: Row) -> bool:
-        mirrors = {number: mirror for number, mirror, _, _ in BOARDS}
-        files = {(one["mirror"], one["path"]) for one in self._made.files}
+        """Tell whether another file is linked to the same item; a rule may hide it."""
         return any(
             other["path"] != row["path"] and other["state"] == "agreed"
             and (other["board"], other["item_id"]) == (row["board"], row["item_id"])
-            and (mirrors[other["board"]], other["path"]) in files
             for other in self._made.links
         )  # fmt: skip
 

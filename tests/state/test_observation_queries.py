@@ -127,7 +127,7 @@ class TestFiles:
 
 MARK = Mark(KEY, token_for(KEY, A), A, B, "original", name="a\n\x1b.png")
 ITEM = Item(
-    "i1", None, version="1", width=3, height=4, created_ms=5, category="user", intermediate=True,
+    "i1", "b1", version="1", width=3, height=4, created_ms=5, category="user", intermediate=True,
     starred=True, origin="external", extension=".webp", size=6,
 )  # fmt: skip
 
@@ -197,3 +197,19 @@ class TestItems:
         for query in (observations.forget_files, observations.doubt_files):
             here.do(query, here.mirror, [])
         here.do(observations.see_files, here.mirror, [], 1)
+
+
+def test_an_item_that_was_read_takes_its_mark_along_and_any_other_is_read_anew(
+    here: Small,
+) -> None:
+    mark, old = Mark(KEY, token_for(KEY, A), A, A, ""), here.board.id
+    new = here.do(places.bind_board, here.mirror, b"two", "two", "two").id
+    here.do(observations.describe_items, old, [(Item("read.png", None, "1"), mark)])
+    here.do(observations.see_entries, old, [Entry("unread.png", "1")])
+    for name in ("read.png", "unread.png", "forgotten.png"):
+        here.do(observations.carry_over, old, name, new, Item("new-" + name, None, "2"))
+
+    assert here.ask(observations.known_items, old) == {}
+    assert here.ask(observations.find_item, new, "new-read.png")[1] == mark
+    unread = here.ask(observations.unread_items, new, 9)
+    assert unread == ["new-forgotten.png", "new-unread.png"]

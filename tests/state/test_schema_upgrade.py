@@ -26,6 +26,9 @@ from boardsync.state.upgrade import Migrations, revision_of, shipped, to_head
 from state.state_kit import logged, opened
 
 NEXT = "9999"
+EARLIER = sorted(
+    path.name.partition("_")[0] for path in (shipped().directory / "versions").glob("0*.py")
+)[:-1]
 _REVISION = '''
 """A revision for tests."""
 
@@ -134,13 +137,19 @@ class TestUpgrade:
             str(kept),
         )
 
-    def test_a_file_of_the_first_schema_gets_what_was_added_since(self, tmp_path: Path) -> None:
-        first = tmp_path / "history"
-        unwanted = shutil.ignore_patterns("__pycache__", "0002_*", "0003_*")
-        shutil.copytree(shipped().directory, first, ignore=unwanted)
+    @pytest.mark.parametrize("revision", EARLIER)
+    def test_a_file_of_an_earlier_schema_gets_what_was_added_since(
+        self, tmp_path: Path, revision: str
+    ) -> None:
+        history = tmp_path / "history"
+        later = [f"{one}_*" for one in [*EARLIER, upgrade.HEAD] if one > revision]
+        unwanted = shutil.ignore_patterns("__pycache__", *later)
+        shutil.copytree(shipped().directory, history, ignore=unwanted)
         old = tmp_path / "old.db"
-        to_head(old, Migrations(first, "0001"))
-        assert not {"moved", "unproven"} & set(shape(old))
+        to_head(old, Migrations(history, revision))
+        new = tmp_path / "new.db"
+        to_head(new)
+        assert shape(old) != shape(new)
 
         with opened(old) as state:
             mirror = state.write_now(lambda c: places.mirror_id(c, "m"))
@@ -148,6 +157,7 @@ class TestUpgrade:
                 assert (mirror, moves.of_run(connection, 1)) == (1, [])
                 assert unproven.newest(connection, 1, 10) == []
         assert revision_of(old) == upgrade.HEAD
+        assert shape(old) == shape(new)
 
     def test_a_current_file_is_left_alone(self, path: Path) -> None:
         content, told = path.read_bytes(), path.stat()
@@ -174,6 +184,29 @@ class TestUpgrade:
         to_head(path, history_with(tmp_path / "mended"))
         assert (revision_of(path), keys(path)) == (NEXT, ["m upgraded"])
         assert keys(path.with_name("state.db.before-9999")) == ["m"]
+
+    @pytest.mark.parametrize("revision", EARLIER)
+    def test_an_upgrade_that_fails_at_its_last_step_takes_back_the_steps_before(
+        self, tmp_path: Path, revision: str
+    ) -> None:
+        """So the program that wrote the file still runs on it."""
+        history = tmp_path / "history"
+        later = [f"{one}_*" for one in [*EARLIER, upgrade.HEAD] if one > revision]
+        unwanted = shutil.ignore_patterns("__pycache__", *later)
+        shutil.copytree(shipped().directory, history, ignore=unwanted)
+        old, earlier = tmp_path / "old.db", Migrations(history, revision)
+        to_head(old, earlier)
+        before = shape(old)
+        broken = history_with(tmp_path / "broken", "op.execute('SELECT * FROM nowhere')")
+
+        with pytest.raises(OperationalError, match="nowhere"):
+            to_head(old, broken)
+
+        assert (revision_of(old), shape(old)) == (revision, before)
+        content = old.read_bytes()
+        to_head(old, earlier)  # as the old program does
+        assert old.read_bytes() == content
+        assert shape(old.with_name("old.db.before-9999")) == before
 
     def test_a_killed_upgrade_leaves_a_file_that_opens(self, path: Path, tmp_path: Path) -> None:
         deadly = history_with(

@@ -43,6 +43,25 @@ class TestLinks:
         here.agree(item_id="i2")
         assert states(here) == {"i1": "superseded", "i2": "agreed"}
 
+    def test_many_agreements_at_once_are_those_made_one_by_one(self, here: Small) -> None:
+        here.agree(b"known.png", item_id="old", digest=A)
+        before = here.ask(links.changes, here.mirror)
+        news = [
+            here.new(path, item_id=item_id, digest=digest)
+            for path, item_id, digest in (
+                (b"known.png", "new", B), (b"1.png", "i1", A), (b"twice.png", "i2", A),
+                (b"2.png", "i1", A), (b"twice.png", "i3", B),
+            )
+        ]  # fmt: skip
+
+        here.do(links.agree_all, news, 7)
+
+        assert states(here, b"known.png") == {"old": "superseded", "new": "agreed"}
+        assert states(here, b"twice.png") == {"i2": "superseded", "i3": "agreed"}
+        assert states(here, b"1.png") == states(here, b"2.png") == {"i1": "agreed"}
+        assert here.ask(links.of_path, here.mirror, b"1.png")[0].since_ms == 7
+        assert here.ask(links.changes, here.mirror) > before
+
     def test_other_paths_and_other_boards_are_not_superseded(self, here: Small) -> None:
         other = here.do(places.bind_board, here.mirror, b"s", "b2", "s")
         here.agree(b"copy.png", item_id="i1")
@@ -126,7 +145,9 @@ class TestTransfers:
         assert [one.id for one in due] == [first.id, third.id]
         assert here.ask(transfers.due, [here.mirror], [ActionKind.DOWNLOAD], 99, [], 10) == []
         others = [first.id, third.id, fourth.id]
-        assert here.ask(transfers.next_due_ms, [here.mirror], others) == 100
+        assert here.ask(transfers.next_due_ms, [here.mirror], besides=others) == 100
+        assert here.ask(transfers.next_due_ms, [here.mirror], [ActionKind.DOWNLOAD]) is None
+        assert here.ask(transfers.next_due_ms, [here.mirror], boards=[here.board.id + 1]) is None
         here.do(transfers.hurry, [here.mirror])
         assert here.ask(transfers.next_due_ms, [here.mirror]) == 0
         for one in (first, second, third, fourth):

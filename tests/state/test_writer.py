@@ -191,6 +191,24 @@ def test_a_function_that_ends_the_transaction_is_told_so(bench: Bench) -> None:
     assert bench.values() == [1, 2]
 
 
+async def test_a_writer_that_waits_for_room_answers_and_writes_nothing(bench: Bench) -> None:
+    before = bench.commits
+    await asyncio.wait_for(bench.writer.answer(), PATIENCE)
+    assert bench.commits == before
+    bench.writer.write_now(lambda c: c.execute(text("PRAGMA max_page_count=100")))
+    bench.writer.wait_for_room(0.01)
+    waiting = bench.writer._submit(_grow_at(10**9))
+    for _ in range(3):
+        await asyncio.wait_for(bench.writer.answer(), PATIENCE)
+    assert not waiting.done()
+
+
+async def test_a_writer_whose_thread_has_ended_answers_nobody(bench: Bench) -> None:
+    bench.writer.close()
+    with pytest.raises(Bug, match="has ended"):
+        await asyncio.wait_for(bench.writer.answer(), PATIENCE)
+
+
 def test_an_inline_writer_tells_of_a_full_disk_too(tmp_path: Path) -> None:
     writer = InlineWriter(writing_engine(tmp_path / "state.db"))
     writer.write_now(lambda c: c.execute(text("CREATE TABLE big (filling BLOB)")))

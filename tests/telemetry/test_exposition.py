@@ -34,3 +34,19 @@ def test_a_name_cannot_forge_a_line() -> None:
 
 def test_without_numbers_there_is_nothing_to_tell() -> None:
     assert exposed([]) == ""
+
+
+def test_a_histogram_is_told_with_its_limits_its_sum_and_its_count() -> None:
+    counters = Counters()
+    limits = names.Histogram("boardsync_s", "Seconds.", ("server",), (0.5, 1))
+    for value in (0.25, 0.75, 3):
+        counters.observe(limits, value, server="a")
+    assert exposed(counters.samples()) == (
+        "# HELP boardsync_s Seconds.\n"
+        "# TYPE boardsync_s histogram\n"
+        'boardsync_s_bucket{server="a",le="0.5"} 1\n'
+        'boardsync_s_bucket{server="a",le="1"} 2\n'
+        'boardsync_s_bucket{server="a",le="+Inf"} 3\n'
+        'boardsync_s_sum{server="a"} 4.0\n'
+        'boardsync_s_count{server="a"} 3\n'
+    )

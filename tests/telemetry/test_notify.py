@@ -31,6 +31,8 @@ def test_the_manager_hears_that_the_daemon_is_up_works_and_stops(
     assert listener.recv(1000) == b"READY=1\nSTATUS=watching 2 mirrors"
     assert notify.status("uploading größe.png", environ)
     assert listener.recv(1000) == "STATUS=uploading größe.png".encode()
+    assert notify.alive(environ)
+    assert listener.recv(1000) == b"WATCHDOG=1"
     assert notify.stopping(environ)
     assert listener.recv(1000) == b"STOPPING=1"
 
@@ -50,3 +52,20 @@ def test_outside_of_a_service_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("name", ["/gone/notify", "vsock:2:1234"])
 def test_a_manager_that_does_not_listen_is_no_error(name: str) -> None:
     assert not notify.stopping({"NOTIFY_SOCKET": name})
+
+
+def test_the_watchdog_s_patience_is_read_in_seconds() -> None:
+    assert notify.watchdog_seconds({"WATCHDOG_USEC": "1500000"}) == 1.5
+    mine = {"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": str(os.getpid())}
+    assert notify.watchdog_seconds(mine) == 2.0
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{}, {"WATCHDOG_USEC": "0"}, {"WATCHDOG_USEC": "soon"},
+     {"WATCHDOG_USEC": "2000000", "WATCHDOG_PID": "1"}],
+)  # fmt: skip
+def test_without_a_watchdog_of_its_own_a_process_owes_no_sign_of_life(
+    environ: dict[str, str],
+) -> None:
+    assert notify.watchdog_seconds(environ) is None

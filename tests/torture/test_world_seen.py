@@ -98,6 +98,7 @@ def test_writers_leave_whole_files_and_nothing_else(tmp_path: Path, slowly: bool
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a.png": CONTENT}
 
 
+@pytest.mark.real
 def test_the_same_seed_makes_the_same_changes(tmp_path: Path) -> None:
     def files(name: str, seed: int) -> dict[str, str]:
         base = tmp_path / name

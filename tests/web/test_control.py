@@ -227,6 +227,45 @@ class TestAnswers:
         answer = await asking.post("/again", json={"subject": "a.png"})
         assert (answer.status_code, answer.json()) == (503, {"detail": "the disk is full"})
 
+    @pytest.mark.parametrize(
+        ("path", "body"),
+        [
+            ("/once", {"mirror": ["m"]}),
+            ("/undo", {"run": True}),
+            ("/undo", {"run": 2**53}),
+            ("/undo", {"run": -1}),
+            ("/trash/purge", {"entries": [2**64]}),
+            ("/holds/answer", {"hold": 1.5, "answer": "approved"}),
+        ],
+    )
+    async def test_what_is_misspelt_or_no_number_of_ours_is_422_and_not_repeated(
+        self, asking: httpx.AsyncClient, path: str, body: dict[str, object]
+    ) -> None:
+        answer = await asking.post(path, json=body)
+        assert answer.status_code == 422
+        [problem] = answer.json()["detail"]
+        assert set(problem) == {"type", "loc", "msg"}
+
+    @pytest.mark.parametrize("limit", ["-1", "100001", "9" * 30, "x"])
+    async def test_a_limit_out_of_bounds_is_422(
+        self, asking: httpx.AsyncClient, limit: str
+    ) -> None:
+        for path in ("/history", "/trash"):
+            assert (await asking.get(path, params={"limit": limit})).status_code == 422
+
+    async def test_what_no_utf8_can_hold_is_answered_all_the_same(
+        self, asking: httpx.AsyncClient
+    ) -> None:
+        headers = {"Content-Type": "application/json"}
+        for path, body in (
+            ("/once", rb'{"mirrors": ["\udcff"]}'),
+            ("/again", rb'{"everything": "\udcff"}'),
+            ("/again", rb'{"subject": "\u0000"}'),
+            ("/undo", rb'{"\udcff": 1}'),
+        ):
+            answer = await asking.post(path, content=body, headers=headers)
+            assert answer.status_code in (200, 404, 422)
+
     @pytest.mark.parametrize("body", [{}, {"subject": 5}, {"subject": ["a"]}])
     async def test_a_question_that_makes_no_sense_is_422(
         self, asking: httpx.AsyncClient, body: dict[str, object]
@@ -247,8 +286,13 @@ class TestAnswers:
             "/version", "/status", "/why", "/history", "/once", "/again",
             "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
-            "/adopt", "/adopt/survey",
+            "/adopt", "/adopt/survey", "/reload", "/mend", "/doctor/mend", "/bundle",
+            "/health/live", "/health/ready", "/alarms/test", "/pause", "/resume", "/sync",
         }  # fmt: skip
+        for operations in told["paths"].values():
+            for method, operation in operations.items():
+                assert ("security" in operation) is (method == "post")
+                assert {"401", "403", "503"} <= operation["responses"].keys()
 
 
 class TestRemovals:

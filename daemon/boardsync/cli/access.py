@@ -53,14 +53,19 @@ class Context:
         """The settings file that `-c` names, if it was given."""
         return None if self._config is None else Path(self._config)
 
+    def settings_file(self) -> Path:
+        """Return the settings file: the same one always. Raises SettingsError."""
+        if self.config_path is None:
+            self.config_path = find(self._config, os.environ)
+        return self.config_path
+
     def settings(self) -> Settings:
         """Load the settings and log warnings only, as one-shot commands do.
 
         Raises SettingsError.
         """
         if self._settings is None:
-            self.config_path = find(self._config, os.environ)
-            loaded = load(self.config_path)
+            loaded = load(self.settings_file())
             self._settings = loaded.settings
             for warning in loaded.warnings:
                 click.echo(f"boardsync: {warning}", err=True)

@@ -39,7 +39,7 @@ def status(context: Context, as_json: bool) -> None:
     told = daemon_request(settings, "GET", "/status")
     if told is None:
         told = from_state(settings, lambda state: report.status(settings, state))
-        told = (told or report.status(settings, None)) | {"daemon": None}
+        told = (told or report.status(settings, None)) | {"daemon": None, "health": None}
     if as_json:
         print_json(told)
         return
@@ -58,6 +58,9 @@ def status(context: Context, as_json: bool) -> None:
         "held",
     )
     print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
+    for cause in told["health"] or ():
+        if cause["stuck"]:
+            click.echo(f"\nSTUCK since {when(cause['since_ms'])}: {printable(cause['words'])}")
     for one in told["mirrors"]:
         _print_details(one)
 
@@ -68,6 +71,8 @@ def _print_details(one: dict[str, Any]) -> None:
         click.echo(f"\n{name}: hold {hold['hold']} waits since {when(hold['since_ms'])}:")
         click.echo(f"  {hold_words(hold)}")
         click.echo(f"  {answer_words(hold['hold'])}")
+    for words in filter(None, (one["resting"], one["shortage"])):
+        click.echo(f"\n{name}: {printable(words)}")
     _print_watcher(name, one.get("watcher"))
     if one["trouble"]:
         since = when(one["trouble_since_ms"])
@@ -80,6 +85,7 @@ def _print_details(one: dict[str, Any]) -> None:
         path, reason = printable(refusal["path"]), printable(refusal["reason"])
         click.echo(f"\n{name}: {path} cannot be sent: {reason}")
     _print_doubles(name, one["doubles"])
+    _print_rot(name, one["rotten"], one["rot"])
     if one["trashed"]:
         lying, known = counted(one["trashed"], "picture"), size(one["trash_bytes"])
         click.echo(f"\n{name}: {lying} in the trash, {known}; `boardsync trash list` tells which")
@@ -92,6 +98,16 @@ def _print_doubles(name: str, doubles: list[dict[str, Any]]) -> None:
     for one in doubles[: report.EXAMPLES]:
         picture = f"{printable(one['item'])}, as {printable(one['path'])}"
         click.echo(f"  {picture}: {printable(one['reason'])}")
+
+
+def _print_rot(name: str, count: int, rotten: list[dict[str, Any]]) -> None:
+    """Say which files have rotted, the first few by name, and what can be done."""
+    if not count:
+        return
+    click.echo(f"\n{name}: the bytes of {counted(count, 'file')} changed while nobody wrote there:")
+    for one in rotten:
+        click.echo(f"  {printable(one['path'])}, noticed {when(one['noticed_ms'])}")
+    click.echo("  `boardsync mend PATH` fetches its item, `boardsync again PATH` takes it as it is")
 
 
 def _print_watcher(name: str, watcher: dict[str, Any] | None) -> None:
@@ -134,7 +150,7 @@ def why(context: Context, subject: str, as_json: bool) -> None:
 def _print_why(one: dict[str, Any]) -> None:
     subject = printable(one.get("path") or one.get("item"))
     console().print(f"{subject}  [{one['mirror']}]", markup=False, style="bold")
-    lines = [one["verdict"]]
+    lines = [one["verdict"], *filter(None, [one["resting"]])]
     lines += [
         f"link: {link['state']} since {when(link['since_ms'])}, item {link['item_id']},"
         f" made by {link['made']} in run {link['run']}, recipe {link['recipe'] or '-'}"

@@ -38,6 +38,8 @@ def print_summary(results: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _remarks(one: Mapping[str, Any]) -> Iterable[str]:
+    if one["resting"]:
+        yield f"{one['resting']}; `--even-paused` does it all the same"
     if one["trouble"]:
         yield one["trouble"]
     yield from one["errors"]

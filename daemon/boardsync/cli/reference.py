@@ -7,15 +7,14 @@ of a terminal.
 
 from __future__ import annotations
 
-import argparse
 import inspect
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 
 import click
 
 from boardsync.cli.exits import MEANINGS
 from boardsync.cli.main import main as boardsync
+from boardsync.telemetry.pages import write_or_compare
 
 _BEGINNING = """\
 # Commands
@@ -30,7 +29,7 @@ progress, questions and messages go to standard error, so that output can be pip
 def reference(root: click.Command = boardsync, name: str = "boardsync") -> str:
     """Return the reference of a command and of all below it, in Markdown."""
     top = click.Context(root, info_name=name)
-    pages = list(_below(top))
+    pages = list(below(top))
     parts = [_BEGINNING, _page(top), _contents(pages)]
     parts += [_page(context) for context in pages]
     parts.append(_exit_codes(MEANINGS))
@@ -39,22 +38,10 @@ def reference(root: click.Command = boardsync, name: str = "boardsync") -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the reference, or with `--check` only compare it; 1 means that it has drifted."""
-    parser = argparse.ArgumentParser(description="Write the reference of the commands.")
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    parser.add_argument("path", type=Path, help="the reference's file")
-    options = parser.parse_args(arguments)
-    wanted = reference()
-    path: Path = options.path
-    if not options.check:
-        path.write_text(wanted, encoding="utf-8")
-        return 0
-    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    click.echo(f"{path} does not say what the commands say: run `make docs`.")
-    return 1
+    return write_or_compare(arguments, "the reference of the commands", reference())
 
 
-def _below(context: click.Context) -> Iterator[click.Context]:
+def below(context: click.Context) -> Iterator[click.Context]:
     """Yield the commands below a group, each group before its own, hidden ones left out."""
     group = context.command
     if not isinstance(group, click.Group):
@@ -64,7 +51,7 @@ def _below(context: click.Context) -> Iterator[click.Context]:
         if command is not None and not command.hidden:
             inner = click.Context(command, info_name=name, parent=context)
             yield inner
-            yield from _below(inner)
+            yield from below(inner)
 
 
 def _contents(pages: list[click.Context]) -> str:

@@ -11,19 +11,33 @@ from pathlib import Path
 from typing import Any
 
 import click
+import structlog
 
 from boardsync.cli import exits, passes
 from boardsync.cli.access import Context, Wiring, daemon_request, pass_context
 from boardsync.cli.output import print_json, print_table, printable
 from boardsync.cli.progress import following
+from boardsync.config.load import load
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import assemble
+from boardsync.engine.niceness import stand_back
 from boardsync.engine.once import PATIENCE_SECONDS, MirrorResult
 from boardsync.engine.once import once as engine_once
 from boardsync.engine.planning import plan_mirrors
-from boardsync.engine.service import Service, carrying, opened, stop_on_signals
+from boardsync.engine.reload import Reading
+from boardsync.engine.service import (
+    Service,
+    carrying,
+    opened,
+    reload_on_hangup,
+    stop_on_signals,
+)
 from boardsync.errors import SettingsError
 from boardsync.state.database import open_scratch
+from boardsync.telemetry.logging import keep_recent
+from boardsync.telemetry.recent import RecentLines
+
+log = structlog.get_logger(__name__)
 
 
 @click.command()
@@ -36,34 +50,62 @@ def run(context: Context) -> None:
     """
     settings = context.settings()
     context.configure_logging(settings, level=settings.log.level)
+    _demand_mirrors(settings, context.config_path)
+    stand_back(settings.process)
+    asyncio.run(_run(settings, context.wiring, _reading(context), keep_recent()))
+
+
+def _reading(context: Context) -> Reading:
+    """Return how a running daemon reads the settings that it was started with again."""
+
+    def read() -> Settings:
+        loaded = load(context.settings_file())
+        for warning in loaded.warnings:
+            log.warning(warning)
+        _demand_mirrors(loaded.settings, loaded.path)
+        return loaded.settings
+
+    def apply(settings: Settings) -> None:
+        context.configure_logging(settings, level=settings.log.level)
+
+    return Reading(read, apply)
+
+
+def _demand_mirrors(settings: Settings, path: Path | None) -> None:
     if not settings.mirrors:
-        raise SettingsError(f"{context.config_path}: no mirrors are set; add one under `mirrors`")
-    asyncio.run(_run(settings, context.wiring))
+        raise SettingsError(f"{path}: no mirrors are set; add one under `mirrors`")
 
 
-async def _run(settings: Settings, wiring: Wiring) -> None:
+async def _run(
+    settings: Settings, wiring: Wiring, reading: Reading, recent: RecentLines
+) -> None:  # fmt: skip
     async with opened(settings) as assembly:
-        service = Service(assembly)
+        service = Service(assembly, reading)
+        service.recent_log = recent.lines
         stop_on_signals(service.stop)
+        reload_on_hangup(service.reload_soon, service.stop)
         async with wiring.serving(service, settings.socket):
             await service.run()
 
 
 @click.command()
 @click.argument("mirrors", nargs=-1)
+@click.option("--even-paused", is_flag=True, help="Also what is paused, or in quiet hours.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @pass_context
 @exits.explained
-def once(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
+def once(context: Context, mirrors: tuple[str, ...], even_paused: bool, as_json: bool) -> None:
     """Reconcile all MIRRORS, or the named ones, once; wait for the result.
 
     Beside a running daemon, the daemon does it. Exit code 1: something failed, or is left to
-    do. Pictures that stand refused are counted and told every time, and leave it at 0.
+    do. Pictures that stand refused are counted and told every time, and leave it at 0. So does a
+    mirror that is paused, which is told and left alone.
     """
     settings = context.settings()
-    results = daemon_request(settings, "POST", "/once", {"mirrors": list(mirrors)}, timeout=None)
+    asked = {"mirrors": list(mirrors), "even_paused": even_paused}
+    results = daemon_request(settings, "POST", "/once", asked, timeout=None)
     if results is None:
-        done = asyncio.run(_once(settings, mirrors))
+        done = asyncio.run(_once(settings, mirrors, even_paused=even_paused))
         results = [one.as_dict() for one in done]
     if as_json:
         print_json({"mirrors": results})
@@ -72,9 +114,13 @@ def once(context: Context, mirrors: tuple[str, ...], as_json: bool) -> None:
     sys.exit(passes.exit_code(results))
 
 
-async def _once(settings: Settings, names: Sequence[str]) -> list[MirrorResult]:
+async def _once(
+    settings: Settings, names: Sequence[str], *, even_paused: bool
+) -> list[MirrorResult]:  # fmt: skip
     async with opened(settings) as assembly, carrying(assembly), following(assembly):
-        task = asyncio.ensure_future(engine_once(assembly, names, PATIENCE_SECONDS))
+        task = asyncio.ensure_future(
+            engine_once(assembly, names, PATIENCE_SECONDS, even_paused=even_paused)
+        )
         stop_on_signals(partial(_cancel, task))
         try:
             return await task

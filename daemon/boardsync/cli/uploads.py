@@ -14,7 +14,7 @@ from boardsync.cli.output import printable
 from boardsync.cli.shown import image_record
 from boardsync.cli.steps import Steps
 from boardsync.engine.context import needs_of
-from boardsync.engine.push import prepare_checked, require_whole
+from boardsync.engine.parcel import prepare_checked, require_whole
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
 from boardsync.files.snapshot import read_snapshot
 from boardsync.model import Category, Item

@@ -19,6 +19,7 @@ from boardsync.config.model import (
     ServerSettings,
     Settings,
 )
+from boardsync.config.ownership import group_id, user_id
 from boardsync.config.places import LONGEST_SOCKET
 from boardsync.config.problems import Problem, meant
 from boardsync.errors import SettingsError
@@ -66,6 +67,7 @@ def find_problems(parts: Parts) -> list[Problem]:
         *_around_the_state(parts),
         *_around_directories(parts),
         *_missing_certificates(parts.servers),
+        *_unknown_owners(parts.mirrors),
         *_too_long_socket(parts.socket),
     ]
 
@@ -158,6 +160,17 @@ def _missing_certificates(servers: Mapping[str, ServerSettings]) -> Iterator[Pro
                 continue
             text = f"{server.ca_file} cannot be read; expected a file of certificates"
             yield Problem(("servers", name, "ca_file"), text)
+
+
+def _unknown_owners(mirrors: Mapping[int, MirrorSettings]) -> Iterator[Problem]:
+    for place, mirror in mirrors.items():
+        owner, group = mirror.pull.owner, mirror.pull.group
+        if owner is not None and user_id(owner) is None:
+            text = f"this machine has no user {owner!r}; expected one that it has, or a number"
+            yield Problem(("mirrors", place, "pull", "owner"), text)
+        if group is not None and group_id(group) is None:
+            text = f"this machine has no group {group!r}; expected one that it has, or a number"
+            yield Problem(("mirrors", place, "pull", "group"), text)
 
 
 def _too_long_socket(socket: Path | None) -> Iterator[Problem]:

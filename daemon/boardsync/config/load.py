@@ -18,8 +18,20 @@ from pydantic import TypeAdapter, ValidationError
 from boardsync.config.base import BASE_FOLDER, SettingsPath
 from boardsync.config.checks import Parts, find_problems
 from boardsync.config.document import Document, parse
-from boardsync.config.model import InvokeAISettings, MirrorSettings, ServerSettings, Settings
-from boardsync.config.places import SYSTEM_SETTINGS, default_state, user_settings
+from boardsync.config.model import (
+    InvokeAISettings,
+    MirrorSettings,
+    Secret,
+    ServerSettings,
+    Settings,
+)
+from boardsync.config.places import (
+    SYSTEM_SETTINGS,
+    default_socket,
+    default_state,
+    service_places,
+    user_settings,
+)
 from boardsync.config.problems import Problem, from_validation
 from boardsync.errors import SettingsError
 
@@ -74,11 +86,14 @@ def _is_there(path: Path) -> bool:
         return False
 
 
-def load(path: Path) -> Loaded:
-    """Read a settings file. Raises SettingsError with one line for each problem in it."""
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Read a settings file. Raises SettingsError with one line for each problem in it.
+
+    environ: of whoever is to use them. It says where a service keeps its state and its socket.
+    """
     path = path.absolute()
     document = parse(_read(path))
-    settings = _settings(document, path.parent)
+    settings = _settings(document, path, environ)
     if settings is None:
         raise SettingsError("\n".join(_lines(path, document)))
     return Loaded(settings, path, tuple(_warnings(settings)))
@@ -101,7 +116,7 @@ def _read(path: Path) -> str:
         ) from None
 
 
-def _settings(document: Document, base: Path) -> Settings | None:
+def _settings(document: Document, path: Path, environ: Mapping[str, str]) -> Settings | None:
     """Return the settings, or None with every problem noted in the document."""
     if document.data is None and not document.problems:
         document.data = {}
@@ -110,9 +125,21 @@ def _settings(document: Document, base: Path) -> Settings | None:
             text = "the file holds no settings; expected a section with servers, mirrors ..."
             document.problems.append(Problem((), text))
         return None
-    settings, problems = _validated(document.data, base)
+    data = _placed(document.data, {**service_places(path), **environ})
+    settings, problems = _validated(data, path.parent)
     document.problems.extend(problems)
     return None if document.problems else settings
+
+
+def _placed(data: dict[str, object], environ: Mapping[str, str]) -> dict[str, object]:
+    """Add where a system service keeps its state and its socket, unless the settings say it."""
+    places: dict[str, object] = {}
+    if "STATE_DIRECTORY" in environ:
+        places["state"] = str(default_state(environ))
+    state = data.get("state", places.get("state"))
+    if "RUNTIME_DIRECTORY" in environ and isinstance(state, str):
+        places["socket"] = str(default_socket(Path(state), environ))
+    return places | data
 
 
 def _validated(data: dict[str, object], base: Path) -> tuple[Settings | None, list[Problem]]:
@@ -162,15 +189,26 @@ def _lines(path: Path, document: Document) -> Iterator[str]:
 
 def _warnings(settings: Settings) -> Iterator[str]:
     """Warn of secrets that every user of this machine can read."""
-    for name, server in settings.servers.items():
-        if not isinstance(server, InvokeAISettings) or server.password is None:
-            continue
-        file = server.password.file
+    for where, secret in _secrets(settings):
+        file = secret.file
         if file is not None and _readable_by_all(file):
-            yield (
-                f"servers.{name}.password: every user of this machine can read {file}: "
-                "run `chmod 600` on it."
-            )
+            yield f"{where}: every user of this machine can read {file}: run `chmod 600` on it."
+
+
+def _secrets(settings: Settings) -> Iterator[tuple[str, Secret]]:
+    """Yield the secrets that the settings name, and where they do."""
+    for name, server in settings.servers.items():
+        if isinstance(server, InvokeAISettings) and server.password is not None:
+            yield f"servers.{name}.password", server.password
+    if settings.http.token is not None:
+        yield "http.token", settings.http.token
+    for number, channel in enumerate(settings.alarms.channels):
+        where = f"alarms.channels[{number}]"
+        given = {"webhook_from": channel.webhook_from, "token": channel.token}
+        if channel.mail is not None:
+            given["mail.password"] = channel.mail.password
+        given |= {f"secret_headers.{key}": one for key, one in channel.secret_headers.items()}
+        yield from ((f"{where}.{key}", one) for key, one in given.items() if one is not None)
 
 
 def _readable_by_all(path: Path) -> bool:

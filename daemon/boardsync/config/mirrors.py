@@ -20,6 +20,7 @@ from boardsync.config.base import (
     SettingsPath,
     combination,
 )
+from boardsync.config.ownership import DirectoryMode, FileMode, Group, User
 from boardsync.config.quantities import Duration, Interval, Share, Size, Words
 from boardsync.model import Category, Direction
 from boardsync.plan.layout import Layout
@@ -118,6 +119,25 @@ class PullSettings(Section):
         default=None,
         description="Pull only what was made at this time or later. Without a zone it is this "
         "machine's time.",
+    )
+    owner: User | None = Field(
+        default=None,
+        description="The user whom pulled files, and the folders made for them, are given to. Only "
+        "an administrator's boardsync may do that. null: who runs boardsync.",
+    )
+    group: Group | None = Field(
+        default=None,
+        description="The group that they are given to; without an administrator's rights one that "
+        "boardsync's user is in. null: as new files get it.",
+    )
+    file_mode: FileMode | None = Field(
+        default=None,
+        description="The permissions of pulled files, in octal. null: as the umask leaves them.",
+    )
+    directory_mode: DirectoryMode | None = Field(
+        default=None,
+        description="The permissions of folders that are made for them. null: as the umask leaves "
+        "them.",
     )
 
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from boardsync.config.alarms import AlarmSettings
 from boardsync.config.base import (
     EMPTY_LIST,
     EMPTY_SECTION,
@@ -23,6 +24,9 @@ from boardsync.config.base import (
     SettingsPath,
     combination,
 )
+from boardsync.config.health import HealthSettings
+from boardsync.config.http import HttpSettings
+from boardsync.config.limits import LimitSettings
 from boardsync.config.mirrors import (
     MirrorSettings,
     PullSettings,
@@ -30,15 +34,19 @@ from boardsync.config.mirrors import (
     UploadSettings,
 )
 from boardsync.config.places import default_socket, default_state
-from boardsync.config.quantities import Duration, Interval
+from boardsync.config.process import ProcessSettings
+from boardsync.config.quantities import Duration, Interval, Share
 from boardsync.config.secret import Secret
 from boardsync.config.servers import DirectorySettings, InvokeAISettings, ServerSettings
 
 __all__ = [
     "DirectorySettings",
+    "HttpSettings",
     "InvokeAISettings",
+    "LimitSettings",
     "LogSettings",
     "MirrorSettings",
+    "ProcessSettings",
     "PullSettings",
     "ScheduleSettings",
     "Secret",
@@ -55,10 +63,11 @@ class LogSettings(Section):
     level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="The least important message that is written."
     )
-    format: Literal["auto", "console", "json"] = Field(
+    format: Literal["auto", "console", "json", "journal"] = Field(
         default="auto",
-        description="`console` is for people, `json` is one object in each line, `auto` is "
-        "`console` on a terminal and `json` otherwise.",
+        description="`console` is for people, `json` is one object in each line, `journal` is for "
+        "systemd's journal, with fields such as `MIRROR=`. `auto` is `console` on a terminal, "
+        "`journal` where systemd reads the log, and `json` otherwise.",
     )
 
 
@@ -94,6 +103,15 @@ class ScheduleSettings(Section):
     backups_keep: Amount = Field(
         default=7, description="How many backups of it are kept; with 0 none are made."
     )
+    rehash_every: Interval = Field(
+        default=86_400.0,
+        description="Time between two readings of a share of the linked files, the longest unread "
+        "first: a file whose bytes changed while nobody wrote to it has rotted, and is told.",
+    )
+    rehash_share: Share = Field(
+        default=0.01,
+        description="How much of the linked files is read each time; with 0 none.",
+    )
     drain: Duration = Field(
         default=20.0,
         description="How long a stopping boardsync waits for transfers under way. A service "
@@ -125,7 +143,8 @@ class Settings(Section):
         default_factory=_state,
         description="The file that remembers every transfer. Not on a network filesystem.",
         json_schema_extra={
-            "default_in_words": "`$STATE_DIRECTORY/state.db` in a service, otherwise "
+            "default_in_words": "`$STATE_DIRECTORY/state.db` in a service and for commands with "
+            "its settings (`/var/lib/boardsync/state.db`), otherwise "
             "`$XDG_STATE_HOME/boardsync/state.db` (`~/.local/state/boardsync/state.db`)"
         },
     )
@@ -136,6 +155,9 @@ class Settings(Section):
             "default_in_words": "`boardsync.sock` (`boardsync-NAME.sock` for a state called "
             "otherwise) in `$RUNTIME_DIRECTORY`, otherwise beside the state"
         },
+    )
+    http: Annotated[HttpSettings, EMPTY_SECTION] = Field(
+        default=HttpSettings(), description="The API on TCP; off unless asked for."
     )
     log: Annotated[LogSettings, EMPTY_SECTION] = Field(
         default=LogSettings(), description="What is written to the log."
@@ -148,4 +170,16 @@ class Settings(Section):
     )
     schedule: Annotated[ScheduleSettings, EMPTY_SECTION] = Field(
         default=ScheduleSettings(), description="What happens by itself."
+    )
+    limits: Annotated[LimitSettings, EMPTY_SECTION] = Field(
+        default=LimitSettings(), description="What everything together may take, and when."
+    )
+    process: Annotated[ProcessSettings, EMPTY_SECTION] = Field(
+        default=ProcessSettings(), description="How the daemon stands back for other programs."
+    )
+    health: Annotated[HealthSettings, EMPTY_SECTION] = Field(
+        default=HealthSettings(), description="When something that waits counts as stuck."
+    )
+    alarms: Annotated[AlarmSettings, EMPTY_SECTION] = Field(
+        default=AlarmSettings(), description="Who is told of it."
     )

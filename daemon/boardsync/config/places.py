@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 SYSTEM_SETTINGS = Path("/etc/boardsync/config.yaml")
+"""Those of boardsync.service; NAME.yaml beside them are those of boardsync@NAME.service."""
 STATE_NAME = "state.db"
 LONGEST_SOCKET = 107
 """Bytes of a Unix socket's address, without the zero at its end (unix(7))."""
@@ -38,6 +40,32 @@ def default_socket(state: Path, environ: Mapping[str, str]) -> Path:
         return path
     digest = hashlib.sha256(os.fsencode(state)).hexdigest()[:16]
     return (runtime or _user_state(environ)) / f"{digest}.sock"
+
+
+def service_places(settings: Path, root: Path = Path("/")) -> dict[str, str]:
+    """Return the variables that a system service with these settings hears from systemd.
+
+    A command that was given the same settings must find the same state and socket, and only the
+    service is told. A directory that is not there was given to nobody. root: of the filesystem.
+    """
+    if settings.parent != SYSTEM_SETTINGS.parent or settings.suffix != SYSTEM_SETTINGS.suffix:
+        return {}
+    name = "" if settings == SYSTEM_SETTINGS else settings.stem
+    places = {
+        "STATE_DIRECTORY": root / "var/lib/boardsync" / name,
+        "RUNTIME_DIRECTORY": root / "run" / (f"boardsync-{name}" if name else "boardsync"),
+    }
+    return {variable: str(place) for variable, place in places.items() if _may_be_there(place)}
+
+
+def _may_be_there(directory: Path) -> bool:
+    """Tell whether there is a directory. One that may not be looked for is a service's."""
+    try:
+        return stat.S_ISDIR(directory.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def user_settings(environ: Mapping[str, str]) -> Path:

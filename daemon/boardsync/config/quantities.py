@@ -129,6 +129,12 @@ def write_size(amount: int) -> str:
     return str(amount)
 
 
+def write_amount(amount: int) -> str:
+    """Write bytes with a unit in any case, as it is needed inside of other words."""
+    written = write_size(amount)
+    return f"{written} B" if written.isdigit() else written
+
+
 def _parts(
     text: str, units: Mapping[str, float] | Mapping[str, int], noun: str
 ) -> list[tuple[float, str]]:

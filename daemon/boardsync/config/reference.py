@@ -5,9 +5,7 @@ The reference is checked in, and `--check` tells whether it still says what the 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
@@ -15,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from boardsync.config import shapes
 from boardsync.config.model import Secret, Settings
+from boardsync.telemetry.pages import write_or_compare
 
 _BEGINNING = """\
 # Settings
@@ -56,19 +55,7 @@ def reference() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the reference, or with `--check` only compare it; 1 means that it has drifted."""
-    parser = argparse.ArgumentParser(description="Write the reference of the settings.")
-    parser.add_argument("--check", action="store_true", help="compare, and write nothing")
-    parser.add_argument("path", type=Path, help="the reference's file")
-    options = parser.parse_args(arguments)
-    wanted = reference()
-    path: Path = options.path
-    if not options.check:
-        path.write_text(wanted, encoding="utf-8")
-        return 0
-    if path.is_file() and path.read_text(encoding="utf-8") == wanted:
-        return 0
-    print(f"{path} does not say what the settings' model says: run `make docs`.")
-    return 1
+    return write_or_compare(arguments, "the reference of the settings", reference())
 
 
 def _sections(model: type[BaseModel], key: str, title: str) -> Iterator[str]:

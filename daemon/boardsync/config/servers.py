@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from typing import Annotated, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
 from boardsync.config.base import Count, Flag, Name, Section, SettingsPath, combination
-from boardsync.config.quantities import Interval, Rate, Words
+from boardsync.config.quantities import Interval, Words
 from boardsync.config.secret import EXPECTED, Secret
+from boardsync.config.times import RatesByTime, When
 
 
-def _server_url(value: str) -> str:
-    """Check an address without ever repeating it: it may hold a password."""
+def http_address(value: str) -> SplitResult:
+    """Check an address without ever repeating it, and take it apart: it may hold a password."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -23,6 +24,11 @@ def _server_url(value: str) -> str:
         raise ValueError("the address holds a user name or a password")
     if parts.scheme not in ("http", "https") or not host:
         raise ValueError("the address has no http:// or https:// with a host behind it")
+    return parts
+
+
+def _server_url(value: str) -> str:
+    parts = http_address(value)
     if parts.query or parts.fragment or any(letter.isspace() for letter in value):
         raise ValueError("the address has more than a host, a port and a path")
     return value.rstrip("/")
@@ -42,12 +48,19 @@ class ServerSection(Section):
     downloads_at_once: Count = Field(
         default=4, description="Downloads from this server at one time."
     )
-    bandwidth_up: Rate | None = Field(
-        default=None, description="Most bytes sent to this server in a second; null is no limit."
+    bandwidth_up: RatesByTime | None = Field(
+        default=None,
+        description="Most bytes sent to this server in a second; null is no limit. A list of rates "
+        "by time is read as under `limits`.",
     )
-    bandwidth_down: Rate | None = Field(
+    bandwidth_down: RatesByTime | None = Field(
         default=None,
         description="Most bytes fetched from this server in a second; null is no limit.",
+    )
+    quiet: list[When] = Field(
+        default=[],
+        description="When no transfer to or from this server starts, besides the times under "
+        "`limits`.",
     )
 
 

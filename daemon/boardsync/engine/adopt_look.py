@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.context import Mirror, needs_of
 from boardsync.engine.decide import CHUNK, Boards
-from boardsync.engine.push import DECODING
+from boardsync.engine.parcel import DECODING
 from boardsync.errors import (
     FileChanging,
     FolderAway,

@@ -10,7 +10,7 @@ from boardsync.engine.once import chosen_workers
 from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
 from boardsync.model import LinkState
-from boardsync.state import links, observations, places, transfers
+from boardsync.state import links, observations, places, rot, transfers
 
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE, LinkState.FILE_GONE})
 
@@ -71,9 +71,12 @@ def _again(c: Connection, mirror: Mirror, path: bytes | None, item_id: str) -> l
 
 
 def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
+    rotten = rot.accept(c, mirror.number, path)
     observations.forgive(c, mirror.number, path)
     transfers.forget_refusals(c, mirror.number, path, None)
     done = ["the file is looked at again"]
+    if rotten:
+        done.append("what it holds counts as its content from now on")
     for link in links.of_path(c, mirror.number, path):
         item_there = observations.find_item(c, link.board, link.item_id) is not None
         if link.state in PARTED or not item_there:

@@ -1,63 +1,73 @@
-"""Tells the service manager in one line how the mirrors stand, whenever that changes.
+"""Looks how the daemon is every few seconds, and lets it be known: one line, and alarms.
 
-What it says can be read without asking the daemon: `systemctl status` shows it. It asks the
-state for little, because it asks often.
+What the line says can be read without asking the daemon: `systemctl status` shows it.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
-from sqlalchemy import Connection
 
+from boardsync.engine.alarms import Alarms
 from boardsync.engine.assembly import Assembly
-from boardsync.engine.context import Mirror
-from boardsync.errors import BoardsyncError
-from boardsync.state import holds, places, transfers
+from boardsync.engine.causes import Level
+from boardsync.engine.health import Health
 from boardsync.telemetry import notify
 
 log = structlog.get_logger(__name__)
 
 SECONDS = 10.0
-"""Between two looks at the state."""
+"""Between two looks."""
 LONGEST = 300
 """Letters of one line: nobody reads more there."""
 
 
-async def announce(assembly: Assembly, tell: Callable[[str], object] = notify.status) -> None:
-    """Tell until cancelled. A state that cannot be read is told like any other trouble."""
+async def announce(
+    assembly: Assembly, health: Health, alarms: Alarms,
+    tell: Callable[[str], object] = notify.status, every: float = SECONDS,
+) -> None:  # fmt: skip
+    """Look every so many seconds, and tell, until cancelled.
+
+    A mistake of ours in it must not end the looking.
+    """
     said = ""
-    while True:
-        words = standing(assembly)
-        if words != said:
-            tell(words)
-            said = words
-        await assembly.clock.sleep(SECONDS)
-
-
-def standing(assembly: Assembly) -> str:
-    """Say how the mirrors stand: what is wrong with any, or that all are watched."""
+    counting: asyncio.Task[None] | None = None
     try:
-        with assembly.state.read() as connection:
-            wrong = [words for one in assembly.mirrors if (words := _wrong(connection, one))]
-    except BoardsyncError as error:
-        wrong = [str(error)]
-    if not wrong:
+        while True:
+            try:
+                alarms.hear(health.look(), looked=health.looked)
+                words = standing(assembly, health)
+                if words != said:
+                    tell(words)
+                    said = words
+            except Exception:
+                log.exception("bug: how the daemon is could not be told")
+            # Beside this loop: a disk that is full or hangs would stop the looking.
+            if counting is None or counting.done():
+                counting = asyncio.create_task(_count_and_keep(health))
+            await assembly.clock.sleep(every)
+    finally:
+        if counting is not None:
+            counting.cancel()
+
+
+async def _count_and_keep(health: Health) -> None:
+    try:
+        await health.count_and_keep()
+    except Exception:
+        log.exception("bug: what health keeps could not be kept")
+
+
+def standing(assembly: Assembly, health: Health) -> str:
+    """Say in one line what the last look found wrong and what rests, or that all is watched."""
+    wrong = [one.words for one in health.causes if one.level > Level.INFORMATION]
+    resting = [
+        f"{mirror.name}: {words}"
+        for mirror in assembly.mirrors if (words := mirror.brake.words()) is not None
+    ]  # fmt: skip
+    if not (wrong or resting):
         return f"watching {', '.join(mirror.name for mirror in assembly.mirrors)}"
-    line = "; ".join(wrong)
+    line = "; ".join([*wrong, *resting])
     return line if len(line) <= LONGEST else f"{line[: LONGEST - 3]}..."
-
-
-def _wrong(connection: Connection, mirror: Mirror) -> str | None:
-    """Say what keeps a mirror from being in step, the worst first."""
-    trouble = places.trouble(connection, mirror.number)
-    if trouble is not None:
-        return f"{mirror.name} waits: {trouble[0]}"
-    held = sum(one.count for one in holds.open_holds(connection, [mirror.number]))
-    if held:
-        return f"{mirror.name}: {held} removals wait for consent, see `boardsync holds`"
-    failing = transfers.failing(connection, mirror.number, 1)
-    if failing:
-        return f"{mirror.name} cannot go on with a picture: {failing[0].error}"
-    return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import platform
 from collections.abc import Mapping
@@ -14,21 +15,26 @@ from boardsync import __version__
 from boardsync.config.model import (
     DirectorySettings,
     InvokeAISettings,
+    LimitSettings,
     MirrorSettings,
     ServerSettings,
     Settings,
 )
+from boardsync.engine.brake import Brake, Pauses, week_of
 from boardsync.engine.carrier import AtOnce, Carrier
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
 from boardsync.engine.gate import Gate
+from boardsync.engine.rights import ownership_of
+from boardsync.engine.secret_prints import print_secrets
+from boardsync.engine.wall import Wall, zone_of
 from boardsync.engine.worker import Worker
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.trash import LocalTrash, open_trash
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
-from boardsync.servers.wrappers import Meter, Policy, compose
+from boardsync.servers.wrappers import Bandwidth, Meter, Policy, Shared, compose
 from boardsync.state import observations, places, transfers
 from boardsync.state.database import State
 from boardsync.telemetry import names
@@ -44,9 +50,64 @@ class Assembly:
     clock: Clock
     servers: dict[str, Server] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
+    pauses: Pauses = field(init=False)
+    wall: Wall = field(init=False)
+    shared: Shared = field(init=False)
     mirrors: list[Mirror] = field(default_factory=list)
     carriers: dict[str, Carrier] = field(default_factory=dict)
     workers: dict[str, Worker] = field(default_factory=dict)
+    disk: Disk = SYSTEM
+    given: Mapping[str, Server] = field(default_factory=dict)
+    secrets: dict[str, str] = field(default_factory=dict)
+
+    def make_server(self, name: str, settings: Settings) -> Server:
+        """Make a server of some settings, or take the one that was given. Talks to nobody.
+
+        Raises SettingsError for a password or a certificate that cannot be read.
+        """
+        own = self.given.get(name)
+        if own is not None:
+            return own
+        keys = [one.id for one in settings.mirrors if one.server == name]
+        with self.state.read() as connection:
+            used_before = places.any_listed(connection, keys)
+        return make_server(
+            name, settings.servers[name], used_before=used_before, wall=self.wall,
+            shared=self.shared,
+        )  # fmt: skip
+
+    def add_server(self, name: str, server: Server) -> None:
+        """Take a server in. Nobody has asked it anything yet: its gate is open."""
+        self.servers[name] = server
+        self.gates[name] = Gate(name, self.clock)
+
+    async def add_mirror(self, settings: MirrorSettings) -> Mirror:
+        """Take a mirror in, whose server is there already."""
+        mirror = await _mirror(self, settings)
+        self.mirrors.append(mirror)
+        return mirror
+
+    def add_carrier(self, name: str) -> Carrier:
+        """Make the one that carries the transfers of a server's mirrors."""
+        server = self.settings.servers[name]
+        mirrors = [mirror for mirror in self.mirrors if mirror.settings.server == name]
+        steps = self.servers[name].capabilities.changes_at_once
+        at_once = AtOnce(server.uploads_at_once, server.downloads_at_once, steps)
+        carrier = Carrier(self.state, self.clock, self.gates[name], mirrors, at_once)
+        self.carriers[name] = carrier
+        return carrier
+
+    def add_worker(self, mirror: Mirror) -> Worker:
+        """Make the one that makes a mirror's passes."""
+        carrier = self.carriers[mirror.settings.server]
+        worker = Worker(mirror, carrier, self.settings.schedule)
+        self.workers[mirror.name] = worker
+        return worker
+
+    def __post_init__(self) -> None:
+        self.pauses = Pauses(self.state)
+        self.wall = Wall(self.clock, zone_of(self.settings.limits.timezone))
+        self.shared = _shared(self.settings.limits, self.wall)
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -66,40 +127,46 @@ async def assemble(
     servers: used instead of those that the settings describe, by name; disk: where folders
     lie; for tests.
     """
-    built = Assembly(settings, state, clock or SystemClock())
-    for name, server in settings.servers.items():
-        built.servers[name] = (servers or {}).get(name) or _server(settings, state, name, server)
-        built.gates[name] = Gate(name, built.clock)
+    built = Assembly(
+        settings, state, clock or SystemClock(), disk=disk, given=dict(servers or {})
+    )  # fmt: skip
+    built.secrets = print_secrets(settings.servers)
+    for name in settings.servers:
+        built.add_server(name, built.make_server(name, settings))
     for one in settings.mirrors:
-        built.mirrors.append(await _mirror(built, one, disk))
-    for name, server in settings.servers.items():
-        mirrors = [mirror for mirror in built.mirrors if mirror.settings.server == name]
-        if mirrors:
-            steps = mirrors[0].server.capabilities.changes_at_once
-            at_once = AtOnce(server.uploads_at_once, server.downloads_at_once, steps)
-            carrier = Carrier(state, built.clock, built.gates[name], mirrors, at_once)
-            built.carriers[name] = carrier
-            for mirror in mirrors:
-                built.workers[mirror.name] = Worker(mirror, carrier, settings.schedule)
+        await built.add_mirror(one)
+    for name in settings.servers:
+        if any(mirror.settings.server == name for mirror in built.mirrors):
+            built.add_carrier(name)
+    for mirror in built.mirrors:
+        built.add_worker(mirror)
     return built
 
 
-def _server(settings: Settings, state: State, name: str, server: ServerSettings) -> Server:
-    keys = [one.id for one in settings.mirrors if one.server == name]
-    with state.read() as connection:
-        used_before = places.any_listed(connection, keys)
-    return make_server(name, server, used_before=used_before)
+def _shared(limits: LimitSettings, wall: Wall) -> Shared:
+    at_once = limits.transfers_at_once
+    return Shared(
+        up=Bandwidth(wall.rate(limits.bandwidth_up)),
+        down=Bandwidth(wall.rate(limits.bandwidth_down)),
+        at_once=None if at_once is None else asyncio.Semaphore(at_once),
+    )
 
 
 def make_server(
-    name: str, settings: ServerSettings, meter: Meter | None = None, *, used_before: bool = False
-) -> Server:
-    """Make one server with its wrappers: retried, limited, throttled and metered."""
+    name: str, settings: ServerSettings, meter: Meter | None = None, *, used_before: bool = False,
+    wall: Wall | None = None, shared: Shared | None = None,
+) -> Server:  # fmt: skip
+    """Make one server with its wrappers: retried, limited, throttled and metered.
+
+    wall: tells rates by time. shared: what it has in common with the others.
+    """
+    wall = wall or Wall(SystemClock(), zone_of(None))
     policy = Policy(
         uploads_at_once=settings.uploads_at_once,
         downloads_at_once=settings.downloads_at_once,
-        bandwidth_up=settings.bandwidth_up,
-        bandwidth_down=settings.bandwidth_down,
+        bandwidth_up=wall.rate(settings.bandwidth_up),
+        bandwidth_down=wall.rate(settings.bandwidth_down),
+        shared=shared or Shared(),
     )
     bare = bare_server(name, settings, used_before=used_before)
     return compose(bare, policy, meter or CountingMeter(name))
@@ -137,9 +204,14 @@ class CountingMeter:
     ) -> None:
         labels = {"server": self._server, "operation": operation, "outcome": outcome}
         counters.add(names.SERVER_CALLS, 1, **labels)
-        counters.add(names.SERVER_SECONDS, seconds, **labels)
+        counters.observe(
+            names.SERVER_SECONDS, seconds, server=self._server, operation=operation
+        )  # fmt: skip
         counters.add(names.SERVER_BYTES_SENT, sent, server=self._server)
         counters.add(names.SERVER_BYTES_RECEIVED, received, server=self._server)
+
+    def retried(self, operation: str) -> None:
+        counters.add(names.SERVER_RETRIES, server=self._server, operation=operation)
 
 
 def _enter(settings: MirrorSettings, c: Connection) -> int:
@@ -154,7 +226,8 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     return number
 
 
-def _trash(settings: MirrorSettings, disk: Disk) -> LocalTrash:
+def open_trash_of(settings: MirrorSettings, disk: Disk) -> LocalTrash:
+    """Return a mirror's trash. Makes nothing; raises what `open_trash` raises."""
     configured = settings.trash.folder
     return open_trash(
         os.fsencode(settings.folder),
@@ -164,7 +237,12 @@ def _trash(settings: MirrorSettings, disk: Disk) -> LocalTrash:
     )
 
 
-async def _mirror(built: Assembly, settings: MirrorSettings, disk: Disk) -> Mirror:
+def _brake(built: Assembly, settings: MirrorSettings) -> Brake:
+    week = week_of(built.settings, settings.server)
+    return Brake(settings.id, settings.server, built.clock, built.pauses, week)
+
+
+async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
     number = await built.state.write(partial(_enter, settings))
     return Mirror(
         settings=settings,
@@ -175,7 +253,10 @@ async def _mirror(built: Assembly, settings: MirrorSettings, disk: Disk) -> Mirr
         gate=built.gates[settings.server],
         state=built.state,
         clock=built.clock,
-        trash=_trash(settings, disk),
+        trash=open_trash_of(settings, built.disk),
         host=platform.node() or "this machine",
-        disk=disk,
+        disk=built.disk,
+        brake=_brake(built, settings),
+        floor=built.settings.limits.free_disk,
+        ownership=ownership_of(settings.pull),
     )

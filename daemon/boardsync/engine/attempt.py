@@ -22,13 +22,17 @@ async def postpone(
     state: TransferState,
     *,
     seconds: float | None = None,
+    lookups: int | None = None,
 ) -> None:
-    """Put a transfer back with its error. seconds: wait so long, instead of longer each time."""
+    """Put a transfer back with its error. seconds: wait so long, instead of longer each time.
+
+    lookups: how often it was looked at in vain, if that has changed.
+    """
     attempts = transfer.attempts + 1
     asked = error.retry_after if isinstance(error, TryAgain) else None
     key = str(transfer.token or transfer.item_id)
     wait = delay_seconds(attempts, key, asked=asked) if seconds is None else seconds
-    await put_back(mirror, transfer, error, state, wait, attempts=attempts)
+    await put_back(mirror, transfer, error, state, wait, attempts=attempts, lookups=lookups)
     log.warning(
         "not done, will try again",
         path=transfer.path, item=transfer.item_id, error=str(error), seconds=round(wait, 1),
@@ -43,6 +47,7 @@ async def put_back(
     seconds: float,
     *,
     attempts: int,
+    lookups: int | None = None,
 ) -> None:
     """Record an error and a wait, without a word."""
     moment = now_ms(mirror.clock)
@@ -52,6 +57,7 @@ async def put_back(
             first_sent_ms=transfer.first_sent_ms or moment,
             not_before_ms=moment + int(seconds * 1000), error=str(error),
             error_class=type(error).__name__,
+            lookups=transfer.lookups if lookups is None else lookups,
         )
     )  # fmt: skip
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from boardsync.engine.attempt import postpone
 from boardsync.engine.clock import Clock, now_ms
@@ -22,11 +23,14 @@ from boardsync.engine.gate import Gate
 from boardsync.engine.move import Mover
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
+from boardsync.engine.remove import Remover
 from boardsync.errors import BoardsyncError
 from boardsync.model import ActionKind, TransferState
 from boardsync.state import transfers
 from boardsync.state.database import State
 from boardsync.state.records import TransferRecord
+from boardsync.telemetry import names
+from boardsync.telemetry.counters import counters
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +38,7 @@ AHEAD = 2
 """Uploads that are read and prepared while others are on the wire."""
 GROUPS = (transfers.UPLOADS, transfers.DOWNLOADS, transfers.STEPS)
 Kinds = tuple[ActionKind, ...]
+Work = Callable[[], Awaitable[None]]
 READ_AT_ONCE = 64
 """Due transfers that are read from the state together."""
 IDLE_SECONDS = 60.0
@@ -75,17 +80,23 @@ class Carrier:
         at_once: AtOnce,
     ) -> None:
         self._at_once = at_once
+        self._due: dict[Kinds, Due] = {kinds: Due() for kinds in GROUPS}
         self._state = state
         self._clock = clock
         self._gate = gate
-        self._mirrors = {mirror.number: mirror for mirror in mirrors}
-        self._pushers = {number: Pusher(mirror) for number, mirror in self._mirrors.items()}
-        self._pullers = {number: Puller(mirror) for number, mirror in self._mirrors.items()}
-        self._movers = {number: Mover(mirror) for number, mirror in self._mirrors.items()}
-        self._removers = {number: DoubleRemover(mirror) for number, mirror in self._mirrors.items()}
+        self._mirrors: dict[int, Mirror] = {}
+        self._leaving: set[int] = set()
+        self._pushers: dict[int, Pusher] = {}
+        self._pullers: dict[int, Puller] = {}
+        self._movers: dict[int, Mover] = {}
+        self._removers: dict[int, Remover] = {}
+        self._doubles: dict[int, DoubleRemover] = {}
+        for mirror in mirrors:
+            self.take_on(mirror)
         self._under_way: dict[int, TransferRecord] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._due: dict[Kinds, Due] = {kinds: Due() for kinds in GROUPS}
+        self._running: asyncio.Task[None] | None = None
+        self._moving: dict[Kinds, list[int]] = {kinds: [] for kinds in GROUPS}
         self._next_due_ms = math.inf
         self._wake = asyncio.Event()
         self._done = asyncio.Event()
@@ -102,6 +113,33 @@ class Carrier:
         """Say that there may be new work."""
         self._look_again()
         self._wake.set()
+
+    def take_on(self, mirror: Mirror) -> None:
+        """Carry a mirror's transfers, too, from the next `wake` on."""
+        number = mirror.number
+        self._mirrors[number] = mirror
+        self._pushers[number] = Pusher(mirror)
+        self._pullers[number] = Puller(mirror)
+        self._movers[number] = Mover(mirror)
+        self._removers[number] = Remover(mirror)
+        self._doubles[number] = DoubleRemover(mirror)
+
+    async def let_go(self, number: int) -> None:
+        """Start nothing more of a mirror, and forget it when what is under way has finished.
+
+        Those of other mirrors go on meanwhile.
+        """
+        self._leaving.add(number)
+        self._look_again()
+        try:
+            while any(one.mirror == number for one in self._under_way.values()):
+                self._done.clear()
+                await self._clock.wait(self._done, 1.0)
+            for known in (self._mirrors, self._pushers, self._pullers, self._movers,
+                          self._removers, self._doubles):  # fmt: skip
+                known.pop(number, None)
+        finally:
+            self._leaving.discard(number)
 
     async def withdraw(self, mirror: int) -> int:
         """Take back a mirror's uploads and downloads that were not begun; return how many.
@@ -140,7 +178,30 @@ class Carrier:
     def start(self) -> asyncio.Task[None]:
         """Begin to carry out transfers as they fall due; again, after a drain."""
         self._stopping = False
-        return asyncio.create_task(self._run())
+        self._running = asyncio.create_task(self._run(), name=f"transfers with {self._gate.server}")
+        return self._running
+
+    async def finish(self) -> None:
+        """Start nothing new; return once all that is under way has finished, and nobody runs."""
+        self.stop()
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+        await self.ended()
+
+    async def ended(self) -> None:
+        """Wait for the end of what `start` began, after a `stop`; raises what it died of."""
+        if self._running is not None:
+            await self._running
+
+    @property
+    def task(self) -> asyncio.Task[None] | None:
+        """What `start` began."""
+        return self._running
+
+    @property
+    def died(self) -> bool:
+        """Whether what `start` began has ended although nobody stopped it."""
+        return self._running is not None and self._running.done() and not self._stopping
 
     async def _run(self) -> None:
         while not self._stopping:
@@ -166,7 +227,7 @@ class Carrier:
                 continue
             with self._state.read() as connection:
                 left = transfers.count(connection, mirrors)
-                due = transfers.next_due_ms(connection, mirrors, (), self._seen_boards())
+                due = self._next_due(connection, mirrors, ())
             if due is None:
                 return
             if fewest is None or left < fewest:
@@ -179,11 +240,55 @@ class Carrier:
     def _start_due(self) -> None:
         if self._gate.wait_seconds() > 0 or self._stopping or self._withdrawing:
             return
-        if now_ms(self._clock) >= self._next_due_ms:
+        if not self._numbers:
+            return
+        if self._brakes_changed() or now_ms(self._clock) >= self._next_due_ms:
             self._look_again()
         self._start_uploads()
         self._start_downloads()
         self._start_steps()
+
+    def _brakes_changed(self) -> bool:
+        """See which mirrors' transfers may start; tell whether that is news."""
+        moving: dict[Kinds, list[int]] = {kinds: self._moving_of(kinds) for kinds in GROUPS}
+        changed, self._moving = moving != self._moving, moving
+        return changed
+
+    def _moving_of(self, kinds: Kinds) -> list[int]:
+        """Return the mirrors whose transfers of some kinds may start now."""
+        brakes = [(number, self._mirrors[number].brake) for number in self._numbers]
+        downloads = kinds is transfers.DOWNLOADS
+        return [
+            number for number, brake in brakes
+            if not (brake.stops_all() or (downloads and brake.stops_downloads()))
+        ]  # fmt: skip
+
+    def _next_due(
+        self, connection: Connection, mirrors: Collection[int], besides: Collection[int]
+    ) -> int | None:
+        """Return when a transfer that may start is due, of some mirrors."""
+        moving = [set(self._moving_of(kinds)).intersection(mirrors) for kinds in GROUPS]
+        asked = (
+            (moving[0], transfers.UPLOADS, self._seen_boards()),
+            (moving[1], (*transfers.DOWNLOADS, *transfers.STEPS), None),
+            (moving[2] - moving[1], transfers.STEPS, None),
+        )
+        moments = [
+            transfers.next_due_ms(connection, numbers, kinds, besides, boards)
+            for numbers, kinds, boards in asked
+        ]
+        return min((one for one in moments if one is not None), default=None)
+
+    def _seconds_to_release(self) -> float:
+        """Return how long until a brake may let go by itself."""
+        waits = []
+        for mirror in self._mirrors.values():
+            brake = mirror.brake
+            if brake.stops_all():
+                waits.append(brake.seconds_to_release())
+            elif brake.stops_downloads():
+                waits.append(brake.full_until - self._clock.monotonic())
+        return max(0.01, min((one for one in waits if one is not None), default=IDLE_SECONDS))
 
     def _look_again(self) -> None:
         self._next_due_ms = math.inf
@@ -205,9 +310,14 @@ class Carrier:
         """Return from how much room on it is worth asking: what is on the wire stays busy."""
         return AHEAD * self._batch if kinds is transfers.UPLOADS else 1
 
+    @property
+    def _numbers(self) -> list[int]:
+        """The mirrors whose transfers may begin."""
+        return [number for number in self._mirrors if number not in self._leaving]
+
     def _seen_boards(self) -> list[int]:
         """Return the boards that uploads may go to."""
-        return [board for mirror in self._mirrors.values() for board in mirror.seen_boards]
+        return [board for one in self._numbers for board in self._mirrors[one].seen_boards]
 
     def _take(self, kinds: Kinds) -> list[TransferRecord]:
         """Take as many transfers that may go as there is room for."""
@@ -225,7 +335,7 @@ class Carrier:
         boards = self._seen_boards() if kinds is transfers.UPLOADS else None
         with self._state.read() as connection:
             return transfers.due(
-                connection, list(self._mirrors), kinds, now_ms(self._clock),
+                connection, self._moving[kinds], kinds, now_ms(self._clock),
                 list(self._under_way), limit, boards,
             )  # fmt: skip
 
@@ -243,15 +353,16 @@ class Carrier:
             size = self._mirrors[mirror].server.capabilities.batch
             for start in range(0, len(group), size):
                 batch = group[start : start + size]
-                self._start(batch, self._pushers[mirror].carry(batch))
+                self._start(batch, partial(self._pushers[mirror].carry, batch))
 
     def _start_downloads(self) -> None:
         for transfer in self._take(transfers.DOWNLOADS):
-            self._start([transfer], self._pullers[transfer.mirror].carry(transfer))
+            self._start([transfer], partial(self._pullers[transfer.mirror].carry, transfer))
 
     def _start_steps(self) -> None:
         for transfer in self._take(transfers.STEPS):
             mover, remover = self._movers[transfer.mirror], self._removers[transfer.mirror]
+            doubles = self._doubles[transfer.mirror]
             work = {
                 ActionKind.MOVE_ITEM: mover.move_item,
                 ActionKind.MOVE_FILE: mover.move_file,
@@ -259,28 +370,30 @@ class Carrier:
                 ActionKind.RESTORE_ITEM: remover.restore_item,
                 ActionKind.TRASH_ITEM: remover.trash_item,
                 ActionKind.TRASH_FILE: remover.trash_file,
-                ActionKind.TRASH_DOUBLE: remover.trash_double,
+                ActionKind.TRASH_DOUBLE: doubles.trash_double,
             }[transfer.kind]
-            self._start([transfer], work(transfer))
+            self._start([transfer], partial(work, transfer))
 
-    def _start(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, batch: list[TransferRecord], work: Work) -> None:
         self._under_way.update({one.id: one for one in batch})
         task = asyncio.create_task(self._guard(batch, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _guard(self, batch: list[TransferRecord], work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, batch: list[TransferRecord], work: Work) -> None:
         """Run one batch. What escapes here is the state's trouble or a bug; the carrier goes on."""
         mirror = self._mirrors[batch[0].mirror]
         try:
             with structlog.contextvars.bound_contextvars(mirror=mirror.name, run=batch[0].run):
-                await work
+                await work()
+            self._count(mirror, batch)
         except BoardsyncError as error:
             log.warning("a transfer's outcome could not be recorded", error=str(error))
             await self._clock.sleep(TROUBLE_SECONDS)
         except Exception as error:
             log.exception("bug: a transfer failed in an unforeseen way", path=batch[0].path)
             await self._set_aside(mirror, batch, error)
+            self._count(mirror, batch)
         finally:
             for one in batch:
                 self._under_way.pop(one.id, None)
@@ -288,6 +401,17 @@ class Carrier:
             self._done.set()
         for one in batch:
             self.finished(one)
+
+    def _count(self, mirror: Mirror, batch: list[TransferRecord]) -> None:
+        """Count what became of transfers: the state says it, whoever carried them."""
+        try:
+            with self._state.read() as connection:
+                left = transfers.outcomes(connection, [one.id for one in batch])
+        except BoardsyncError:
+            return  # who writes next to the state tells what is wrong with it
+        for one in batch:
+            outcome = left.get(one.id, "finished")
+            counters.add(names.TRANSFERS, mirror=mirror.name, kind=one.kind.value, outcome=outcome)
 
     async def _set_aside(
         self, mirror: Mirror, batch: list[TransferRecord], error: Exception
@@ -308,13 +432,11 @@ class Carrier:
         if self._tasks and any(due.waiting for due in self._due.values()):
             return IDLE_SECONDS  # the limits are reached: a finishing task wakes us
         with self._state.read() as connection:
-            due = transfers.next_due_ms(
-                connection, list(self._mirrors), list(self._under_way), self._seen_boards()
-            )
+            due = self._next_due(connection, self._numbers, list(self._under_way))
         if due is None:
-            return IDLE_SECONDS
+            return min(IDLE_SECONDS, self._seconds_to_release())
         self._next_due_ms = due
         if self._tasks and due <= now_ms(self._clock):
             return IDLE_SECONDS
         wait = max((due - now_ms(self._clock)) / 1000, self._gate.wait_seconds(), 0.01)
-        return min(wait, IDLE_SECONDS)
+        return min(wait, IDLE_SECONDS, self._seconds_to_release())

@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from boardsync.config.model import MirrorSettings, ServerSettings, Settings
+from boardsync.config.model import HttpSettings, MirrorSettings, ServerSettings, Settings
 from boardsync.engine.assembly import make_server
-from boardsync.errors import BoardsyncError
+from boardsync.errors import BoardsyncError, SettingsError
 from boardsync.local.mounts import is_remote, mount_kind
 from boardsync.local.root import open_root
 from boardsync.model import Board, Direction
@@ -24,6 +24,10 @@ SOME_ITEMS = 50
 """So many items of a board are asked whose they are."""
 INOTIFY_WATCHES = Path("/proc/sys/fs/inotify/max_user_watches")
 INOTIFY_INSTANCES = Path("/proc/sys/fs/inotify/max_user_instances")
+WATCHES, INSTANCES = "fs.inotify.max_user_watches", "fs.inotify.max_user_instances"
+LEAST = {WATCHES: 524_288, INSTANCES: 1024}
+"""What is set at least, once a limit is raised at all: others need some, too."""
+SYSCTL_FILE = "/etc/sysctl.d/60-boardsync.conf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,7 @@ async def check_up(settings: Settings) -> list[Finding]:
     for mirror in settings.mirrors:
         findings += _check_folder(mirror)
     findings.append(_check_watches(settings.mirrors))
+    findings += _check_http(settings.http)
     for name, server in settings.servers.items():
         fresh = [m for m in settings.mirrors if m.server == name and m.id not in linked]
         findings += await _check_server(name, server, fresh, used_before=name in used)
@@ -70,7 +75,7 @@ def _check_state(settings: Settings) -> tuple[Finding, set[str], set[str]]:
         used, linked = _used_before(settings)
     except BoardsyncError as error:
         return Finding(False, subject, str(error)), set(), set()
-    return _room(directory, subject), used, linked
+    return room(directory, subject), used, linked
 
 
 def _used_before(settings: Settings) -> tuple[set[str], set[str]]:
@@ -100,15 +105,28 @@ def _check_folder(mirror: MirrorSettings) -> list[Finding]:
     if mirror.direction is not Direction.PUSH:
         if not _may_write(mirror.folder):
             return [Finding(False, subject, "may not be written, but pictures are pulled into it")]
-        return [_room(mirror.folder, subject)]
+        return [room(mirror.folder, subject)]
     return [Finding(True, subject, "can be read")]
+
+
+def _check_http(http: HttpSettings) -> list[Finding]:
+    """Look at the token as the daemon does at its start."""
+    if http.listen is None:
+        return []
+    subject = f"http {http.listen}"
+    try:
+        token = http.reveal_token()
+    except SettingsError as error:
+        return [Finding(False, subject, str(error))]
+    reach = "this machine alone" if http.listen.is_loopback else "other machines, too"
+    return [Finding(True, subject, f"for {reach}; {'with a' if token else 'no'} token")]
 
 
 def _may_write(path: Path) -> bool:
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def _room(directory: Path, subject: str) -> Finding:
+def room(directory: Path, subject: str) -> Finding:
     free = shutil.disk_usage(directory).free
     text = f"{free / (1 << 30):.1f} GiB free"
     return Finding(free >= LITTLE_ROOM, subject, text if free >= LITTLE_ROOM else text + ": little")
@@ -136,10 +154,19 @@ def _check_watches(mirrors: list[MirrorSettings]) -> Finding:
     instances = _limit_of(INOTIFY_INSTANCES)
     if instances is not None and len(native) > instances * 0.9:
         words = f"{len(native)} folders to watch, the limit is {instances} at once"
-        return Finding(False, subject, f"{words}: raise sysctl fs.inotify.max_user_instances")
+        return Finding(False, subject, f"{words}: {_sysctl(INSTANCES, len(native))}")
     if needed > limit * 0.9:
-        return Finding(False, subject, f"{text}: raise sysctl fs.inotify.max_user_watches")
+        return Finding(False, subject, f"{text}: {_sysctl(WATCHES, needed)}")
     return Finding(True, subject, text)
+
+
+def _sysctl(name: str, needed: int) -> str:
+    """Say how a limit is raised for good: to a power of two with room above what is needed."""
+    value = max(LEAST[name], 1 << (2 * needed - 1).bit_length())
+    return (
+        f"raise the limit: put the line `{name} = {value}` into {SYSCTL_FILE} and run"
+        " `sysctl --system`, both as root"
+    )
 
 
 async def _check_server(

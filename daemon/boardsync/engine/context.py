@@ -7,10 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
+from boardsync.config.limits import Floor
 from boardsync.config.model import MirrorSettings
+from boardsync.engine.brake import Brake
 from boardsync.engine.clock import Clock
 from boardsync.engine.gate import Gate
 from boardsync.files.disk import SYSTEM, Disk
+from boardsync.files.durable import make_durable_directory
+from boardsync.files.ownership import Ownership
 from boardsync.formats import format_by_extension
 from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
@@ -48,9 +52,14 @@ class Mirror:
 
     seen_boards: boards (our numbers) whose items were all seen and read since this process
     began, or since the server was last away. No upload starts to any other. partly_listed: those
-    of them of which the last listing was incomplete: each upload is looked up first. compiled: the
-    rules by the content of the ignore file they were made with. unlinked: by board, see
-    `engine.pulled_before`. host: this machine's name, for conflict names.
+    of them of which the last listing was incomplete: each upload is looked up first.
+    fetching: temporary files that are being written. durable: directories that are known to be.
+    awaited: items, with their boards, that leave while a file is to be linked to them. leaving:
+    those that an undo takes away now. proving: boards of which the newest items were seen whole, or
+    not, since this process began.
+    compiled: the rules by the content of the ignore file they were made with. unlinked: by board,
+    see `engine.pulled_before`. host: this machine's name, for conflict names. floor: what is to
+    stay free on its disk. ownership: what pulled files are given.
     """
 
     settings: MirrorSettings
@@ -64,8 +73,16 @@ class Mirror:
     trash: LocalTrash
     host: str
     disk: Disk = SYSTEM
+    brake: Brake = field(default_factory=Brake)
+    floor: Floor | None = None
+    ownership: Ownership = field(default_factory=Ownership)
     seen_boards: set[int] = field(default_factory=set)
     partly_listed: set[int] = field(default_factory=set)
+    fetching: set[bytes] = field(default_factory=set)
+    durable: set[bytes] = field(default_factory=set)
+    awaited: set[tuple[int, str]] = field(default_factory=set)
+    leaving: set[tuple[int, str]] = field(default_factory=set)
+    proving: set[int] = field(default_factory=set)
     hints: Hints = field(default_factory=Hints)
     compiled: dict[bytes, Rules] = field(default_factory=dict)
     unlinked: dict[int, Times] = field(default_factory=dict)
@@ -82,6 +99,25 @@ class Mirror:
     def absolute(self, path: bytes) -> bytes:
         """Return a file's absolute path."""
         return os.path.join(self.root, path)
+
+    def make_directory_of(self, path: bytes) -> None:
+        """Make the directory of an absolute path below the folder, durable. Raises OSError."""
+        make_durable_directory(os.path.dirname(path), self.root, self.durable, self.disk)
+
+    def make_directory_to_pull(self, path: bytes) -> None:
+        """Do the same for a file that is pulled: the directories are whose that file is."""
+        make_durable_directory(
+            os.path.dirname(path), self.root, self.durable, self.disk,
+            lambda made: self.ownership.give_directory(made, self.disk),
+        )  # fmt: skip
+
+    def board_name(self, subfolder: bytes) -> str:
+        """Return the name, or the id, of the board that a subfolder's pictures go to."""
+        if self.settings.board is not None:
+            return self.settings.board
+        if subfolder:
+            return subfolder.decode(errors="backslashreplace")
+        return self.settings.default_board or self.settings.name
 
     def remote_name(self, path: bytes) -> str:
         """Return a file's name for kinds that keep names: its path below the board's folder."""

@@ -6,21 +6,27 @@ The only place where the planner meets the state. A plan that is only shown stop
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
 from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.decide_links import REMOVALS, Parting, decide_links
-from boardsync.engine.pulled_before import suspected_items
-from boardsync.files.origin import read_origin
+from boardsync.engine.pulled_before import suspected_items, unhashed_items
+from boardsync.files.durable import settle_name
+from boardsync.files.origin import Origin, read_origin
+from boardsync.local.listed import Listed
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
-from boardsync.state import cases, holds, links, observations, runs, transfers
+from boardsync.state import cases, departures, holds, links, observations, runs, transfers
 from boardsync.state.records import BoardRecord
+
+log = structlog.get_logger(__name__)
 
 Boards = dict[bytes, BoardRecord]
 OpenFiles = list[tuple[bytes, str]]
@@ -49,15 +55,18 @@ class Plan:
     links_changed: int = 0
     blocked: dict[str, int] = field(default_factory=dict)
     vanished: list[bytes] = field(default_factory=list)
+    leaving: int = 0
 
 
 def decide(
-    mirror: Mirror, boards: Boards, search: dict[int, set[str]], paths: Sequence[bytes] | None
-) -> Plan:
+    mirror: Mirror, boards: Boards, search: dict[int, set[str]], paths: Sequence[bytes] | None,
+    fetching: Collection[bytes],
+) -> Plan:  # fmt: skip
     """Decide what the mirror needs, from what was observed. Writes nothing.
 
     boards: by subfolder, those whose listing was seen. search: for boards where `pull.search`
     is set, the items that match. paths: only these files, and no items; None for everything.
+    fetching: subfolders that new items are fetched to.
     """
     with mirror.state.read() as connection:
         changed = links.changes(connection, mirror.number)
@@ -68,16 +77,23 @@ def decide(
     if mirror.settings.direction.pulls and paths is None:
         linked: set[tuple[int, str | None]] = {
             (board, action.item_id) for board, action in plan.actions
-            if action.kind is ActionKind.LINK
+            if action.kind in (ActionKind.LINK, ActionKind.DOWNLOAD)
         }  # fmt: skip
         with mirror.state.read() as connection:
             linked |= suspected_items(mirror, connection, plan.actions)
-        for record in boards.values():
-            matching = search.get(record.id)
-            items = _item_actions(mirror, record, matching)
-            plan.actions += [
-                (record.id, one) for one in items if (record.id, one.item_id) not in linked
-            ]
+            unknown = unhashed_items(mirror, connection, boards)
+        waiting = set()
+        for subfolder, record in boards.items():
+            if subfolder not in fetching:
+                continue
+            for one in _item_actions(mirror, record, search.get(record.id)):
+                subject = (record.id, str(one.item_id))
+                if subject in unknown:
+                    waiting.add(unknown[subject])
+                elif subject not in linked:
+                    plan.actions.append((record.id, one))
+        if waiting:
+            _block(plan, "they still settle, and items may be what they are", len(waiting))
     return plan
 
 
@@ -111,17 +127,19 @@ def _may_be_moved(
 ) -> bool:  # fmt: skip
     """Tell whether a file to be sent may be a linked one under a new name, and note the old.
 
-    The kernel tells of both names, in any order, or of one. Where each path has an item of its
-    own, sending it would leave two.
+    The kernel tells of both names, in any order, or of one. On another board, and where each
+    path has an item of its own, sending it would leave two.
     """
-    if action.kind is not ActionKind.UPLOAD or mirror.policy().one_item:
+    if action.kind is not ActionKind.UPLOAD:
         return False
-    paths = [one.path for one in case.of_digest if one.state is LinkState.AGREED]
+    here = () if mirror.policy().one_item else case.of_digest
+    paths = [one.path for one in (*case.elsewhere, *here) if one.state is LinkState.AGREED]
+    names = Listed(mirror.root, mirror.disk)
     vanished = [
         path for path in paths
         if observations.find_file(connection, mirror.number, path) is not None
         and mirror.rules().verdict(path, False) is None
-        and not mirror.disk.lexists(mirror.absolute(path))
+        and not names.holds(path)
     ]  # fmt: skip
     plan.vanished += vanished
     if vanished:
@@ -133,20 +151,49 @@ def _with_origins(
     mirror: Mirror, connection: Connection, board: BoardRecord, found: list[FileCase]
 ) -> Iterator[FileCase]:
     """Add to files that nothing else is known of what they say themselves of their origin."""
-    layout, pushes = mirror.layout, mirror.settings.direction.pushes
-    unknown = {
-        case.path: item_id for case in found
+    layout, pushes, durable = mirror.layout, mirror.settings.direction.pushes, set[bytes]()
+    told = {
+        case.path: origin for case in found
         if not (case.of_path or case.of_digest or case.own)
-        and (item_id := _origin(mirror, case)) is not None
+        and (origin := _origin(mirror, case)) is not None
     }  # fmt: skip
-    items = cases.unlinked_items(connection, board.id, list(unknown.values())) if unknown else {}
+    ids = [one.item_id for one in told.values()]
+    items = cases.unlinked_items(connection, board.id, ids) if ids else {}
     for case in found:
-        origin = items.pop(unknown.get(case.path, ""), None)
+        said = told.get(case.path)
+        item = items.pop(said.item_id, None) if said is not None else None
+        changed = said is not None and item is not None and item.version != said.version
+        if changed and not _is_from(said, mirror, board):
+            item, changed = None, False  # where names are ids, this may be another picture's
+        if item is not None and not _settled(mirror, case.path, durable):
+            continue
         pulled = not pushes or layout.is_pulled_area(case.path)
-        yield replace(case, origin=origin, pulled=pulled)
+        yield replace(case, origin=item, origin_changed=changed, pulled=pulled)
 
 
-def _origin(mirror: Mirror, case: FileCase) -> str | None:
+def _settled(mirror: Mirror, path: bytes, durable: set[bytes]) -> bool:
+    """Make durable that a file is found that is about to be linked; tell whether it is now.
+
+    durable: directories of which it is known; this one is added.
+    """
+    directory = os.path.dirname(path)
+    if directory not in durable:
+        try:
+            settle_name(mirror.absolute(path), mirror.root, mirror.disk)
+        except OSError as error:
+            log.warning("cannot be made durable yet", path=path, error=error.strerror)
+            return False
+        durable.add(directory)
+    return True
+
+
+def _is_from(origin: Origin | None, mirror: Mirror, board: BoardRecord) -> bool:
+    """Tell whether a file says that this mirror pulled it from this board."""
+    told = None if origin is None else (origin.mirror, origin.board)
+    return told == (mirror.key, board.server_id or "")
+
+
+def _origin(mirror: Mirror, case: FileCase) -> Origin | None:
     return read_origin(mirror.absolute(case.path), case.digest, mirror.disk)
 
 
@@ -200,7 +247,7 @@ async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int
         return run
     moment, planned = now_ms(mirror.clock), len(plan.actions)
     run = await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
-    if len(plan.actions) < planned:
+    if len(plan.actions) + plan.leaving < planned:
         mirror.hints.boards("a plan was overtaken")
     return run
 
@@ -208,7 +255,10 @@ async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int
 def _record(
     c: Connection, mirror: Mirror, plan: Plan, cause: str, run: int | None, moment: int
 ) -> int | None:
-    if links.changes(c, mirror.number) != plan.links_changed:
+    changed = links.changes(c, mirror.number) != plan.links_changed
+    if departures.any_leaving(c, mirror.number):
+        _leave_out_leaving(c, mirror, plan)
+    if changed:
         _leave_out_overtaken(c, mirror, plan)
     _hold(c, mirror, plan, moment)
     if not (plan.actions or plan.partings):
@@ -216,18 +266,34 @@ def _record(
     number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     for parting in plan.partings:
         links.part(c, parting.link, parting.state, moment)
-    linked = moved = 0
+    moved, found = 0, []
     for board, action in plan.actions:
         if action.kind is ActionKind.FOLLOW:
             links.change(c, _number(action), moment, path=action.target)
             moved += 1
         elif action.kind in RECORDS_ONLY:
-            links.agree(c, _new_link(mirror, board, action, number), moment)
-            linked += 1
+            found.append(_new_link(mirror, board, action, number))
+    for _, action in plan.actions:
+        if action.kind is ActionKind.FOLLOW:  # now that all of them are where they go
+            links.take_place(c, _number(action), moment)
+    links.agree_all(c, found, moment)
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
     planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
-    runs.count(c, number, moment, planned=planned, linked=linked, moved=moved)
+    runs.count(c, number, moment, planned=planned, linked=len(found), moved=moved)
     return number
+
+
+def _leave_out_leaving(c: Connection, mirror: Mirror, plan: Plan) -> None:
+    """Link nothing to items that are being removed; it is decided anew when they are gone."""
+    kept = []
+    for board, action in plan.actions:
+        new = action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW
+        if new and departures.is_leaving(c, board, str(action.item_id)):
+            mirror.awaited.add((board, str(action.item_id)))
+        else:
+            kept.append((board, action))
+    plan.leaving = len(plan.actions) - len(kept)
+    plan.actions = kept
 
 
 def _leave_out_overtaken(c: Connection, mirror: Mirror, plan: Plan) -> None:

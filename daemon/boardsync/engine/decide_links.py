@@ -6,14 +6,20 @@ count before the first removal. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.doubles import decide_doubles
+from boardsync.engine.wanted import wanted_subfolders
+from boardsync.errors import FolderAway
+from boardsync.files.origin import read_origin
+from boardsync.local.ignore import Rules
+from boardsync.local.listed import Listed
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.guards import WINDOW_MS, why_held
 from boardsync.plan.links import (
@@ -26,7 +32,7 @@ from boardsync.plan.links import (
 )
 from boardsync.plan.pairing import Vanished, pair
 from boardsync.plan.tokens import token_for
-from boardsync.state import absence, apart, holds, links, trash
+from boardsync.state import absence, apart, holds, links, places, trash
 from boardsync.state.apart import ApartLink
 from boardsync.state.records import BoardRecord
 
@@ -157,10 +163,16 @@ class _Gatherer:
         self, one: ApartLink, renamed_to: bytes | None, twin: tuple[str, str] | None
     ) -> LinkCase:
         """Judge both sides of a link."""
-        file, item = self._file_side(one), self._item_side(one)
+        item = self._item_side(one)
+        file = self._file_side(one, item)
         home = self._home(renamed_to)
         if renamed_to is not None and home is None:
-            item = ItemSide.UNSURE  # its new board was not seen yet
+            if self._has_board(renamed_to):
+                item = ItemSide.UNSURE  # its new board was not seen yet
+            else:
+                renamed_to = None  # it has left for where nothing is mirrored
+        if one.board_missing:
+            renamed_to = None  # nobody knows when that board is there again
         absent = FileSide.ABSENT is file
         return LinkCase(
             number=one.number,
@@ -180,27 +192,74 @@ class _Gatherer:
             twin=twin,
             shared=one.shared,
             pulled=one.made == "pull",
+            version_of_item=self._is_version(one, file, item),
             foreign=one.mark is not None and one.mark.mirror != self._mirror.key,
             settled=self._files_settled if absent else self._items_settled,
             consent=None if one.consent is None else Consent(one.consent),
         )
 
-    def _file_side(self, one: ApartLink) -> FileSide:
+    def _file_side(self, one: ApartLink, item: ItemSide) -> FileSide:
         if not one.seen:
-            return FileSide.UNSURE if one.file_gone_ms is None else FileSide.ABSENT
+            if one.file_gone_ms is not None:
+                return FileSide.ABSENT
+            # Whether it was left makes no difference before something became of its item.
+            news = item in (ItemSide.CHANGED, ItemSide.ABSENT)
+            return FileSide.LEFT if news and self._is_left(one) else FileSide.UNSURE
         if not one.hashed or one.refused:
             return FileSide.UNSURE
         return FileSide.SAME if one.now_digest == one.digest else FileSide.CHANGED
+
+    def _is_left(self, one: ApartLink) -> bool:
+        """Tell whether a file that nobody has seen, nor seen go, is nowhere in the folder."""
+        return self._rules.verdict(one.path, False) is None and not self._names.holds(one.path)
+
+    @cached_property
+    def _rules(self) -> Rules:
+        return self._mirror.rules()
+
+    @cached_property
+    def _names(self) -> Listed:
+        return Listed(self._mirror.root, self._mirror.disk)
+
+    @cached_property
+    def _wanted(self) -> Collection[bytes] | None:
+        """The subfolders whose boards are looked at; None while that cannot be told."""
+        try:
+            return wanted_subfolders(self._mirror)
+        except FolderAway:
+            return None
 
     def _item_side(self, one: ApartLink) -> ItemSide:
         if one.board_missing or one.board not in self._seen or one.sending:
             return ItemSide.UNSURE
         if one.now_version is not None:
             return ItemSide.SAME if one.now_version == one.version else ItemSide.CHANGED
-        if one.item_board is not None:
-            return ItemSide.ELSEWHERE if one.item_board in self._seen else ItemSide.UNSURE
+        if one.item_board in self._seen:
+            return ItemSide.ELSEWHERE
+        if one.item_board is not None and self._will_be_seen(one.item_board):
+            return ItemSide.UNSURE
         confirmed = one.item_gone_ms is not None and one.item_asked >= absence.TIMES
         return ItemSide.ABSENT if confirmed else ItemSide.UNSURE
+
+    def _is_version(self, one: ApartLink, file: FileSide, item: ItemSide) -> bool:
+        """Tell whether a file that changed with its item says that it came from there."""
+        if (file, item) != (FileSide.CHANGED, ItemSide.CHANGED) or one.now_digest is None:
+            return False
+        path = self._mirror.absolute(one.path)
+        origin = read_origin(path, one.now_digest, self._mirror.disk)
+        if origin is None or origin.item_id != one.item_id:
+            return False
+        board = places.board_by_id(self._connection, one.board).server_id or ""
+        return (origin.mirror, origin.board) == (self._mirror.key, board)
+
+    def _has_board(self, path: bytes) -> bool:
+        """Tell whether a path lies where a board is looked at."""
+        return self._wanted is None or self._mirror.layout.subfolder_of(path) in self._wanted
+
+    def _will_be_seen(self, board: int) -> bool:
+        """Tell whether a board is looked at again."""
+        subfolder = places.board_by_id(self._connection, board).subfolder
+        return self._wanted is None or subfolder in self._wanted
 
     def _sent_from(self, one: ApartLink) -> str | None:
         """Return the digest of the file that we made a changed item from, if it was us."""

@@ -67,9 +67,8 @@ class DoubleRemover(Remover):
         item = next((one for one, copy in found if copy.item_id == transfer.item_id), None)
         if item is None and transfer.state is not TransferState.SENDING:
             raise FileChanging("it is gone already")
-        if item is not None:
-            await self._demand_surplus(board, transfer, judged)
-        await self._intend(transfer)
+        surplus = None if item is None else _demand_surplus(transfer, judged)
+        await self._intend_removal(transfer, partial(self._relink, board=board, copies=surplus))
         # After a kill it may be in the trash already: the same key finds it there.
         gone = item or Item(str(transfer.item_id), board.server_id, transfer.version)
         trashed_id = await self._mirror.server.trash(gone, removal_key(transfer))
@@ -131,20 +130,13 @@ class DoubleRemover(Remover):
         await self._mirror.state.write(lambda c: observations.forget_items(c, board.id, gone))
         raise FileChanging("it was the ghost of a failed upload")
 
-    async def _demand_surplus(
-        self, board: BoardRecord, transfer: TransferRecord, judged: Doubles
-    ) -> None:
-        """Raise FileChanging unless it may go; let its files have the item that stays."""
-        chosen = next((one for one in judged.surplus if one.item_id == transfer.item_id), None)
-        if chosen is None or judged.keep is None:
-            raise FileChanging("it is no surplus any more")
-        if chosen.linked:
-            await self._mirror.state.write(
-                partial(self._relink, board=board, old=chosen, new=judged.keep)
-            )
-
-    def _relink(self, c: Connection, *, board: BoardRecord, old: Copy, new: Copy) -> None:
-        moment = now_ms(self._mirror.clock)
+    def _relink(
+        self, c: Connection, *, board: BoardRecord, copies: tuple[Copy, Copy] | None
+    ) -> None:  # fmt: skip
+        """Let the files of a surplus copy have the item that stays. copies: old and new."""
+        if copies is None:
+            return
+        (old, new), moment = copies, now_ms(self._mirror.clock)
         for link in links.of_item(c, board.id, old.item_id):
             if link.state == LinkState.AGREED.value:
                 links.follow_item(c, link, new.item_id, new.version, moment)
@@ -160,15 +152,19 @@ class DoubleRemover(Remover):
             board=board.id, item_id=item.item_id, version=item.version, trashed_id=trashed_id,
             size=item.size,
         )  # fmt: skip
+        links.note_change(c, transfer.mirror)
         observations.forget_items(c, board.id, [item.item_id])
         places.forget_listing(c, board.id)
         transfers.finish(c, transfer.id)
         runs.count(c, transfer.run, moment, trashed=1)
 
-    async def _overtaken(self, transfer: TransferRecord, reason: str) -> None:
-        """Give it up; the next listing decides anew."""
-        log.info("double not removed", item=transfer.item_id, reason=reason)
-        await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
+
+def _demand_surplus(transfer: TransferRecord, judged: Doubles) -> tuple[Copy, Copy]:
+    """Return what may go, and what stays in its place. Raises FileChanging."""
+    chosen = next((one for one in judged.surplus if one.item_id == transfer.item_id), None)
+    if chosen is None or judged.keep is None:
+        raise FileChanging("it is no surplus any more")
+    return chosen, judged.keep
 
 
 def _is_ours(mark: Mark | None, key: str, transfer: TransferRecord) -> bool:

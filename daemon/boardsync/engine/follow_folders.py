@@ -50,6 +50,15 @@ async def follow_folders(mirror: Mirror) -> bool:
     return renamed
 
 
+async def remember_folders(mirror: Mirror) -> None:
+    """Record which directories the subfolders of new boards are. To be done with each new board."""
+    if not (mirror.layout.by_subfolder and mirror.settings.direction.pushes):
+        return
+    with mirror.state.read() as connection:
+        before = subfolders.folders(connection, mirror.number)
+    await _remember(mirror, await asyncio.to_thread(_directories, mirror), before)
+
+
 async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes, *, anew: bool) -> bool:
     """Give a board its folder's name. anew: if not, only where a lost answer has done it before."""
     name = subfolder.decode(errors="backslashreplace")
@@ -102,14 +111,12 @@ async def _remember(mirror: Mirror, there: dict[bytes, str], before: dict[bytes,
     """Record which directory each subfolder is, where that has changed."""
     with mirror.state.read() as connection:
         bound = {one.subfolder for one in places.boards(connection, mirror.number)}
-    for subfolder in sorted(bound & there.keys()):
-        if before.get(subfolder) != there[subfolder]:
-            await mirror.state.write(
-                partial(
-                    subfolders.note_folder, mirror=mirror.number, subfolder=subfolder,
-                    folder=there[subfolder],
-                )
-            )  # fmt: skip
+    changed = {
+        subfolder: there[subfolder] for subfolder in bound & there.keys()
+        if before.get(subfolder) != there[subfolder]
+    }  # fmt: skip
+    if changed:
+        await mirror.state.write(lambda c: subfolders.note_folders(c, mirror.number, changed))
 
 
 def _directories(mirror: Mirror) -> dict[bytes, str]:

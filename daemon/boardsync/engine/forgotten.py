@@ -23,10 +23,15 @@ SAMPLE = 10
 async def find_forgotten(mirror: Mirror) -> ServerForgot | None:
     """Return the trouble of a server that forgot; None when no board is missing, or only that.
 
-    Asks nothing while no board with linked items is missing. Raises as asking does.
+    Asks nothing while no board with linked items is missing. A board that is gone together with its
+    subfolder was deleted with it. Raises as asking does.
     """
     with mirror.state.read() as connection:
-        boards = places.boards(connection, mirror.number)
+        boards = [
+            one for one in places.boards(connection, mirror.number)
+            if one.missing_since_ms is None
+            or mirror.disk.lexists(mirror.absolute(one.subfolder))
+        ]  # fmt: skip
         if all(one.missing_since_ms is None for one in boards):
             return None
         found = {one: links.newest_items(connection, one.id, SAMPLE) for one in boards}

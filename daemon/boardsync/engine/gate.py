@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import structlog
 
-from boardsync.engine.clock import Clock
+from boardsync.engine.clock import Clock, now_ms
 from boardsync.errors import (
     NotAuthorised,
     OutcomeUnknown,
@@ -29,15 +29,20 @@ DOUBTS = 3
 
 
 class Gate:
-    """Whether a server may be asked now."""
+    """Whether a server may be asked now. trouble, since_ms: why not, and from when on.
+
+    answered: whether the server ever did what it was asked since this process began.
+    """
 
     def __init__(self, server: str, clock: Clock) -> None:
-        self._server = server
+        self.server = server
         self._clock = clock
         self._failures = 0
         self._doubts = 0
         self._opens_at = 0.0
         self.trouble: str | None = None
+        self.since_ms: int | None = None
+        self.answered = False
 
     def wait_seconds(self) -> float:
         """Return how long the gate stays closed; 0.0 when it is open."""
@@ -57,12 +62,14 @@ class Gate:
             return
         seconds = PERSON_SECONDS
         if isinstance(error, TryAgain):
-            backoff = min(LONGEST_SECONDS, delay_seconds(self._failures + 1, self._server))
+            backoff = min(LONGEST_SECONDS, delay_seconds(self._failures + 1, self.server))
             seconds = max(backoff, error.retry_after or 0.0)
         self._failures += 1
         self._opens_at = self._clock.monotonic() + seconds
+        if self.since_ms is None:
+            self.since_ms = now_ms(self._clock)
         if self.trouble != str(error):
-            log.warning("server is not available", server=self._server, error=str(error))
+            log.warning("server is not available", server=self.server, error=str(error))
         self.trouble = str(error)
 
     def _concerns_server(self, error: Exception) -> bool:
@@ -75,8 +82,9 @@ class Gate:
     def worked(self) -> None:
         """Open the gate: the server did what it was asked."""
         if self._failures:
-            log.info("server is available again", server=self._server)
+            log.info("server is available again", server=self.server)
         self._failures = 0
         self._doubts = 0
         self._opens_at = 0.0
-        self.trouble = None
+        self.trouble = self.since_ms = None
+        self.answered = True

@@ -88,16 +88,17 @@ async def look_up(mirror: Mirror, board: BoardRecord, transfer: TransferRecord) 
 async def _own_items(
     mirror: Mirror, board: BoardRecord, transfer: TransferRecord
 ) -> list[tuple[Item, Mark]]:
-    """Find our items, oldest first: on this board, with exactly our mark, linked to
-    no other picture.
+    """Find our items: on this board, with exactly our mark, linked to no other picture.
 
-    A person may have put a copy that carries our token on another board, or on this one.
+    A person may have put a copy that carries our token on another board, or on this one. The
+    oldest comes first; where each path has its item, before those that were another path's once.
     """
     expected = (mirror.key, transfer.token, transfer.digest)
     found = await mirror.server.find(str(transfer.token))
     hits = [item for item in found if item.board_id == board.server_id]
     marks = await mirror.server.marks(board.server_id, [item.item_id for item in hits])
-    own = []
+    fresh, had = list[tuple[Item, Mark]](), list[tuple[Item, Mark]]()
+    one_item = mirror.policy().one_item
     with mirror.state.read() as connection:
         for item in sorted(hits, key=lambda one: (one.created_ms or 0, one.item_id)):
             mark = marks.get(item.item_id)
@@ -109,10 +110,11 @@ async def _own_items(
                 if (one.state, one.version) == (LinkState.AGREED.value, item.version)
             ]  # fmt: skip
             # A copy of the same picture may have found it first: one item, two links.
-            same = mirror.policy().one_item and all(one.digest == transfer.digest for one in others)
+            same = one_item and all(one.digest == transfer.digest for one in others)
             if same or not others:
-                own.append((item, mark))
-    return own
+                strange = any(one.path != transfer.path for one in known)
+                (had if strange and not one_item else fresh).append((item, mark))
+    return fresh + had
 
 
 async def _remove_ghosts(mirror: Mirror, board: BoardRecord, ghosts: list[Item]) -> None:

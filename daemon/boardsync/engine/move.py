@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tempfile
 import time
 from collections.abc import Awaitable
 
@@ -25,12 +26,21 @@ from boardsync.errors import (
     OutcomeUnknown,
     Refused,
 )
-from boardsync.files.durable import make_directories, move_without_replacing
+from boardsync.files.durable import move_without_replacing, settle_name
 from boardsync.files.snapshot import digest_file, stat_of
-from boardsync.local.trash import holds
+from boardsync.local.trash import holds, settle, surely_holds
 from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.names import conflict_name, numbered_path
-from boardsync.state import absence, links, moves, observations, places, runs, transfers
+from boardsync.state import (
+    absence,
+    links,
+    moves,
+    observations,
+    places,
+    runs,
+    transfers,
+    unproven,
+)
 from boardsync.state.records import BoardRecord, LinkRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -102,13 +112,14 @@ class Mover:
         edited = transfer.version != link.version
 
         def write(c: Connection) -> None:
-            known = observations.find_item(c, link.board, link.item_id)
-            observations.forget_items(c, link.board, [link.item_id])
-            observations.describe_items(c, board.id, [(moved, known[1] if known else None)])
+            observations.carry_over(c, link.board, link.item_id, board.id, moved)
+            unproven.follow(c, link.board, link.item_id, board.id, moved.item_id)
             links.change(
                 c, link.id, moment, path=target, board=board.id, item_id=moved.item_id,
                 version=link.version if edited else moved.version,
             )  # fmt: skip
+            links.take_place(c, link.id, moment)
+            _see_to_others(c, link, board, moved, edited=edited)
             moves.add(
                 c, moment, mirror=transfer.mirror, run=transfer.run, what=moves.ITEM,
                 link=link.id, path_before=link.path, path_after=target,
@@ -122,6 +133,8 @@ class Mover:
 
         await self._mirror.state.write(write)
         log.info("item moved", path=target, item=moved.item_id, board=board.name)
+        if board.id != link.board:
+            self._mirror.hints.boards("an item went to another board")
 
     async def _move_file(self, transfer: TransferRecord) -> None:
         """The transfer's board is where the item is now."""
@@ -130,8 +143,8 @@ class Mover:
             source = places.board_by_id(connection, link.board)
             board = places.board_by_id(connection, transfer.board)
         found = await mirror.server.items(board.server_id, [link.item_id])
-        if not found or found[0].board_id != board.server_id:
-            raise ItemChanged("its item was moved again meanwhile")
+        if not found or (found[0].board_id, found[0].version) != (board.server_id, link.version):
+            raise ItemChanged("its item was moved again, or changed, meanwhile")
         below = link.path[len(source.subfolder) + 1 :] if source.subfolder else link.path
         wanted = board.subfolder + b"/" + below if board.subfolder else below
         final = await self._rename(transfer, link.path, link.digest, wanted)
@@ -149,7 +162,7 @@ class Mover:
         def write(c: Connection) -> None:
             observations.forget_files(c, transfer.mirror, [link.path])
             observations.put_file(c, transfer.mirror, final, stat, link.digest, now)
-            links.change(c, link.id, moment, path=final, board=board.id, version=item.version)
+            links.change(c, link.id, moment, path=final, board=board.id)
             moves.add(
                 c, moment, mirror=transfer.mirror, run=transfer.run, what=moves.FILE,
                 link=link.id, path_before=link.path, path_after=final,
@@ -164,6 +177,8 @@ class Mover:
 
     async def _set_aside(self, transfer: TransferRecord) -> None:
         link = self._link(transfer)
+        if transfer.state is TransferState.READY and await self._is_one_change(transfer, link):
+            return
         day = time.strftime("%Y-%m-%d %H-%M-%S", time.gmtime(now_ms(self._mirror.clock) / 1000))
         directory, name = os.path.split(link.path)
         aside = conflict_name(name.decode("utf-8", "surrogateescape"), self._mirror.host, day)
@@ -182,6 +197,40 @@ class Mover:
         self._mirror.hints.path(final)
         self._mirror.hints.path(link.path)
 
+    async def _is_one_change(self, transfer: TransferRecord, link: LinkRecord) -> bool:
+        """Link a file and an item that changed to the same bytes: that is no conflict.
+
+        It looks like one with a state file of yesterday, and where another program carried the
+        change over.
+        """
+        mirror, digest = self._mirror, str(transfer.digest)
+        with mirror.state.read() as connection:
+            board = places.board_by_id(connection, link.board)
+        found = await mirror.server.items(board.server_id, [link.item_id])
+        if not found or found[0].trashed or found[0].board_id != board.server_id:
+            raise ItemChanged("its item was moved, or removed, meanwhile")
+        with tempfile.TemporaryFile() as sink:
+            if (await mirror.server.download(found[0], sink)).digest != digest:
+                return False
+        path = mirror.absolute(link.path)
+        if not await asyncio.to_thread(surely_holds, path, digest, mirror.disk):
+            raise FileChanging("the file was changed meanwhile")
+        await asyncio.to_thread(settle, path, mirror.root, mirror.disk)
+        new = links.NewLink(
+            mirror=transfer.mirror, path=link.path, digest=digest, board=board.id,
+            item_id=link.item_id, version=found[0].version, made="found", run=transfer.run,
+        )  # fmt: skip
+        moment = now_ms(mirror.clock)
+
+        def write(c: Connection) -> None:
+            links.agree(c, new, moment)
+            transfers.finish(c, transfer.id)
+            runs.count(c, transfer.run, moment, linked=1)
+
+        await mirror.state.write(write)
+        log.info("the same change on both sides", path=link.path, item=link.item_id)
+        return True
+
     async def _rename(
         self, transfer: TransferRecord, path: bytes, digest: str, wanted: bytes
     ) -> bytes:
@@ -199,12 +248,13 @@ class Mover:
     def _put(self, path: bytes, digest: str, final: bytes) -> bool:
         source, target = self._mirror.absolute(path), self._mirror.absolute(final)
         disk = self._mirror.disk
-        if not disk.lexists(source) and holds(target, digest, disk):
-            return True
-        if digest_file(source, disk)[0] != digest:
-            raise FileChanging(f"{os.fsdecode(source)}: changed meanwhile")
         try:
-            make_directories(os.path.dirname(target), disk)
+            if not disk.lexists(source) and holds(target, digest, disk):
+                settle_name(target, self._mirror.root, disk)
+                return True
+            if digest_file(source, disk)[0] != digest:
+                raise FileChanging(f"{os.fsdecode(source)}: changed meanwhile")
+            self._mirror.make_directory_of(target)
             move_without_replacing(source, target, disk)
         except FileExistsError:
             return False
@@ -231,6 +281,20 @@ class Mover:
             if path is not None:
                 self._mirror.hints.path(path)
         self._mirror.hints.boards("a move was overtaken")
+
+
+def _see_to_others(
+    c: Connection, link: LinkRecord, board: BoardRecord, moved: Item, *, edited: bool
+) -> None:
+    """Let links that were made to an item while it was moved go along, or be decided anew."""
+    for other in links.of_item(c, link.board, link.item_id):
+        if other.id == link.id or other.state != LinkState.AGREED.value:
+            continue
+        if board.id == link.board:
+            version = other.version if edited else moved.version
+            links.call_item(c, other.id, moved.item_id, version)
+        else:
+            links.forget(c, other.id)
 
 
 def _target(transfer: TransferRecord) -> bytes:

@@ -21,7 +21,7 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.report import show
 from boardsync.engine.told import require_folder, require_server
 from boardsync.errors import FolderAway, ItemMissing, Refused
-from boardsync.files.durable import make_directories, move_without_replacing
+from boardsync.files.durable import move_without_replacing
 from boardsync.files.snapshot import stat_of
 from boardsync.local.trash import holds
 from boardsync.model import FileStat, Item, LinkState
@@ -113,9 +113,7 @@ class MoveBack:
     def _item_is_back(
         self, c: Connection, *, move: MoveRecord, link: LinkRecord, back: Item, meeting: Meeting
     ) -> None:
-        known = observations.find_item(c, move.board_after, move.item_after)
-        observations.forget_items(c, move.board_after, [move.item_after])
-        observations.describe_items(c, move.board_before, [(back, known[1] if known else None)])
+        observations.carry_over(c, move.board_after, move.item_after, move.board_before, back)
         for board in {move.board_after, move.board_before}:
             places.forget_listing(c, board)
         self._finish(c, move, link, meeting)
@@ -152,7 +150,7 @@ class MoveBack:
     def _rename(self, source: bytes, target: bytes) -> None:
         disk = self._mirror.disk
         try:
-            make_directories(os.path.dirname(target), disk)
+            self._mirror.make_directory_of(target)
             move_without_replacing(source, target, disk)
         except FileExistsError:
             raise

@@ -18,7 +18,7 @@ from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import absence, links, observations, places, unproven
+from boardsync.state import absence, links, observations, places, transfers, unproven
 from boardsync.state.records import BoardRecord
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
@@ -49,7 +49,7 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
     """
     with mirror.state.read() as connection:
         bound = places.board_for(connection, mirror.number, subfolder)
-    name, known = board_name(mirror, subfolder), bound is not None
+    name, known = mirror.board_name(subfolder), bound is not None
     if bound is not None and bound.asked != name:
         log.info("the settings name another board now", before=bound.asked, now=name)
         bound = None
@@ -75,7 +75,7 @@ async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> B
 async def _others(mirror: Mirror, subfolder: bytes) -> frozenset[str]:
     """Return the names of the boards of other subfolders, and of the folder itself."""
     wanted = {b"", *await asyncio.to_thread(wanted_subfolders, mirror)}
-    return frozenset(board_name(mirror, one) for one in wanted if one != subfolder)
+    return frozenset(mirror.board_name(one) for one in wanted if one != subfolder)
 
 
 def _deleted(mirror: Mirror, name: str) -> BoardMissing:
@@ -83,16 +83,6 @@ def _deleted(mirror: Mirror, name: str) -> BoardMissing:
         f"board {name!r} was deleted on server {mirror.server.name!r}: its pictures here are"
         " kept and wait; make a board of that name again, or set another `board`"
     )
-
-
-def board_name(mirror: Mirror, subfolder: bytes) -> str:
-    """Return the name, or the id, of the board that a subfolder's pictures go to."""
-    settings = mirror.settings
-    if settings.board is not None:
-        return settings.board
-    if subfolder:
-        return subfolder.decode(errors="backslashreplace")
-    return settings.default_board or settings.name
 
 
 def _oldest_named(
@@ -129,21 +119,34 @@ async def _create(mirror: Mirror, name: str) -> Board:
 async def _bind(
     mirror: Mirror, subfolder: bytes, board: Board, *, made_by_us: bool = False
 ) -> BoardRecord:
-    asked = board_name(mirror, subfolder)
+    asked = mirror.board_name(subfolder)
     with mirror.state.read() as connection:
         bound = places.boards(connection, mirror.number)
     for one in bound:
-        if one.subfolder != subfolder and one.server_id == board.board_id:
+        if one.subfolder == subfolder or one.server_id != board.board_id:
+            continue
+        if not await _is_free(mirror, one):
             raise ServerRefused(
                 f"board {board.name!r} is that of subfolder {os.fsdecode(one.subfolder)!r} already;"
                 f" rename {os.fsdecode(subfolder)!r}, or set another `default_board`"
             )
+        await mirror.state.write(partial(places.retire_board, number=one.id))
     return await mirror.state.write(
         lambda c: places.bind_board(
             c, mirror.number, subfolder, board.board_id, board.name,
             asked=asked, made_by_us=made_by_us,
         )
     )  # fmt: skip
+
+
+async def _is_free(mirror: Mirror, board: BoardRecord) -> bool:
+    """Tell whether a board's subfolder is gone, and all of its pictures are accounted for."""
+    there = await asyncio.to_thread(mirror.disk.lexists, mirror.absolute(board.subfolder))
+    if there or not board.subfolder:
+        return False
+    with mirror.state.read() as connection:
+        busy = transfers.any_live(connection, board.id)
+        return not busy and not links.any_agreed(connection, board.id)
 
 
 async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
@@ -158,13 +161,14 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
         await mirror.state.write(lambda c: places.note_board_missing(c, board.id, moment))
         raise _deleted(mirror, board.name) from error
     seconds = mirror.clock.monotonic() - started
-    changed = await _record_listing(mirror, board, listing, newest)
     if listing.complete:
         mirror.partly_listed.discard(board.id)
-    else:
+    changed = await _record_listing(mirror, board, listing, newest)
+    if not listing.complete:
         mirror.partly_listed.add(board.id)
     unread = await read_unread(mirror, board)
-    digest = listing.digest if listing.complete and not unread else None
+    trusted = board.id not in mirror.partly_listed
+    digest = listing.digest if trusted and not unread else None
     await _note_listing(mirror, board, digest, seconds, newest)
     count = None if listing.entries is None else len(listing.entries)
     return BoardSeen(changed, count, unread)
@@ -225,15 +229,42 @@ async def _record_listing(
     if listing.complete:
         listed = {entry.item_id for entry in listing.entries} | just_linked
         gone = [item_id for item_id in known if item_id not in listed]
+        left_out = await _left_out(mirror, board, gone)
+        gone = [item_id for item_id in gone if item_id not in left_out]
     if fresh or gone:
         moment = now_ms(mirror.clock)
         await mirror.state.write(partial(_write_listed, board.id, fresh, gone, moment))
     return bool(fresh or gone)
 
 
+async def _left_out(mirror: Mirror, board: BoardRecord, gone: list[str]) -> set[str]:
+    """Ask for items that vanished and may be ours; return those that are there all the same.
+
+    A listing can be wrong. What is linked is asked for again, twice; but what nobody has read, or
+    is linked to nothing any more, would be forgotten, and its picture sent once more. Until the
+    next listing each upload is looked up first.
+    """
+    with mirror.state.read() as connection:
+        asked = observations.maybe_ours(connection, mirror.key, board.id, gone)
+    found = await mirror.server.items(board.server_id, asked) if asked else []
+    there = {
+        one.item_id for one in found if one.board_id == board.server_id and not one.trashed
+    }  # fmt: skip
+    if there:
+        mirror.partly_listed.add(board.id)
+        counters.add(names.LISTINGS_DISTRUSTED, mirror=mirror.name)
+        log.warning(
+            "a listing left out items that are there", board=board.name, items=len(there)
+        )  # fmt: skip
+    return there
+
+
 def _write_listed(
     board: int, fresh: list[Entry], gone: list[str], moment: int, c: Connection
 ) -> None:
+    # Until all of it is read, what was remembered is no listing of what is recorded now: the board
+    # could look like that again.
+    places.forget_listing(c, board)
     observations.see_entries(c, board, fresh)
     absence.note_items_back(c, board, [entry.item_id for entry in fresh])
     absence.note_items_gone(c, board, gone, moment)
@@ -295,7 +326,7 @@ async def read_unread(mirror: Mirror, board: BoardRecord) -> int:
             return left
         after = unread[-1]
         items = await mirror.server.items(board.server_id, unread)
-        marks = await mirror.server.marks(board.server_id, [one.item_id for one in items])
+        marks = await mirror.server.marks(board.server_id, [one.item_id for one in items], items)
         described = [(one, _trusted(marks[one.item_id])) for one in items if one.item_id in marks]
         left += len(unread) - len(described)
         await mirror.state.write(partial(_write_read, mirror, board.id, described))

@@ -19,12 +19,14 @@ from boardsync.engine.readable import forgive_readable
 from boardsync.errors import FileChanging, FolderAway, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
+from boardsync.local.listed import Listed
 from boardsync.local.report import ScanReport
+from boardsync.local.root import open_root
 from boardsync.local.scan import Gone, scan, scan_paths
 from boardsync.model import FileStat
 from boardsync.plan.differences import Change, Difference, differences
 from boardsync.plan.settling import ready_at_ns
-from boardsync.state import absence, links, observations, places
+from boardsync.state import absence, links, observations, places, rot
 from boardsync.state.records import FileRecord
 
 log = structlog.get_logger(__name__)
@@ -46,6 +48,8 @@ class Pace:
 
 FIRST = Pace(seconds=0.02, files=50, bytes=8 << 20)
 """The first upload should not wait for long."""
+MEANWHILE = Pace(seconds=0.1, files=200, bytes=16 << 20)
+"""Nor should it wait for what is hashed while boards are read."""
 LATER = Pace(seconds=1.0, files=1000, bytes=64 << 20)
 
 
@@ -90,7 +94,12 @@ async def observe_folder(mirror: Mirror) -> FilesSeen:
 
 
 async def observe_paths(mirror: Mirror, paths: Iterable[bytes]) -> FilesSeen:
-    """Look at some paths only, as a hint asked for."""
+    """Look at some paths only, as a hint asked for; in another folder than before, at all."""
+    with mirror.state.read() as connection:
+        before = places.root_identity(connection, mirror.number)
+    there = await asyncio.to_thread(open_root, mirror.root, mirror.disk)
+    if before not in (None, "", there.recorded):
+        return await observe_folder(mirror)
     return await asyncio.to_thread(_look, mirror, list(paths))
 
 
@@ -156,10 +165,10 @@ def _vanished(mirror: Mirror, report: ScanReport, paths: list[bytes]) -> list[by
     if before not in (None, _identity(report)):
         log.warning("another folder than before: what is missing counts as left, not as deleted")
         return []
-    rules = mirror.rules()
+    rules, names = mirror.rules(), Listed(mirror.root, mirror.disk)
     return [
         path for path in paths
-        if rules.verdict(path, False) is None and not mirror.disk.lexists(mirror.absolute(path))
+        if rules.verdict(path, False) is None and not names.holds(path)
     ]  # fmt: skip
 
 
@@ -180,8 +189,7 @@ def _require_the_same_folder(mirror: Mirror, report: ScanReport, gone: list[byte
 
 
 def _identity(report: ScanReport) -> str:
-    root = report.root
-    return f"{root.device}:{root.inode}" if root is not None else ""
+    return report.root.recorded if report.root is not None else ""
 
 
 def _write_seen(number: int, chunk: list[Difference], now_ns: int, c: Connection) -> None:
@@ -341,6 +349,7 @@ def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
 
 def _note(number: int, results: list[_Result], now_ns: int, c: Connection) -> None:
     hashed = [(path, stat, text) for path, stat, text in results if stat is not None]
+    hashed = list(rot.as_content(c, number, hashed, now_ns // 1_000_000))
     observations.note_digests(c, number, hashed, now_ns)
     for path, stat, reason in results:
         if stat is None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.reconcile import Look, Pass
 from boardsync.engine.worker import Worker
-from boardsync.errors import FolderAway, ServerBusy, ServerUnreachable, SettingsError
+from boardsync.errors import FolderAway, NoRoom, ServerBusy, ServerUnreachable, SettingsError
 from boardsync.state import runs, summary, transfers
 
 AWAY = (ServerUnreachable, ServerBusy, FolderAway)
@@ -26,7 +26,8 @@ class MirrorResult:
     left: transfers that are still waiting. held: removals that wait for consent. refused:
     pictures that stand refused, since whenever; they are told after every pass and leave it
     good, or one broken file would fail an unattended job for ever. unreachable: the server or
-    the folder is away.
+    the folder is away. resting: why nothing was carried out, by a person's wish or the settings';
+    what is left then is no failure. paused: it was not even looked at.
     """
 
     mirror: str
@@ -44,9 +45,13 @@ class MirrorResult:
     trouble: str | None
     unreachable: bool
     errors: tuple[str, ...] = ()
+    resting: str | None = None
+    paused: bool = False
 
     @property
     def good(self) -> bool:
+        if self.resting is not None:
+            return self.paused or not (self.trouble or self.held)
         return not (self.trouble or self.left or self.failed or self.settling or self.held)
 
     def as_dict(self) -> dict[str, Any]:
@@ -65,14 +70,33 @@ def chosen_workers(assembly: Assembly, names: Sequence[str]) -> list[Worker]:
 
 
 async def once(
-    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS
-) -> list[MirrorResult]:
-    """Reconcile mirrors and carry out what comes of it. The carriers must be running."""
+    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS,
+    *, even_paused: bool = False,
+) -> list[MirrorResult]:  # fmt: skip
+    """Reconcile mirrors and carry out what comes of it. The carriers must be running.
+
+    Mirrors that are paused are left alone, and in quiet hours nothing is carried out, unless
+    even_paused.
+    """
     workers = chosen_workers(assembly, names)
-    return list(await asyncio.gather(*(_one(worker, patience) for worker in workers)))
+    one = _even_paused if even_paused else _one
+    return list(await asyncio.gather(*(one(worker, patience) for worker in workers)))
+
+
+async def _even_paused(worker: Worker, patience: float) -> MirrorResult:
+    with worker.mirror.brake.lifted():
+        return await _pass(worker, patience)
 
 
 async def _one(worker: Worker, patience: float) -> MirrorResult:
+    brake = worker.mirror.brake
+    if brake.pause() is not None:
+        result = _result(worker, Pass(), _totals(worker))
+        return replace(result, resting=brake.words(), paused=True, unreachable=False)
+    return replace(await _pass(worker, patience), resting=brake.words())
+
+
+async def _pass(worker: Worker, patience: float) -> MirrorResult:
     before = _totals(worker)
     await worker.hurry()
     done = await worker.pass_now(Look.everywhere("asked"))
@@ -92,7 +116,10 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         tally = summary.tally(connection, mirror.number, mirror.layout)
         failing = transfers.failing(connection, mirror.number, EXAMPLES)
     did = {name: after[name] - before[name] for name in after}
-    troubles = (worker.last or done).troubles
+    troubles: list[Exception] = [*(worker.last or done).troubles]
+    shortage = mirror.brake.lacks_room()
+    if shortage is not None:
+        troubles.append(NoRoom(shortage))
     return MirrorResult(
         mirror=mirror.name,
         uploaded=did["uploaded"],

@@ -49,6 +49,9 @@ def _told(mirror: Mirror, board: int, action: Action) -> dict[str, Any]:
 
 def _remarks(mirror: Mirror, done: Pass) -> list[str]:
     told = [f"{mirror.name}: {error}" for error in done.troubles]
+    resting = mirror.brake.words()
+    if resting is not None:
+        told.append(f"{mirror.name}: {resting}; until then, nothing of this is done")
     if done.hashed.waiting:
         told.append(f"{mirror.name}: {done.hashed.waiting} files are still changing; not planned")
     told += [

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 import structlog
 from sqlalchemy import Connection
@@ -26,7 +25,9 @@ from boardsync.state.unproven import Unproven
 
 log = structlog.get_logger(__name__)
 
-AT_A_TIME = 100
+AT_FIRST = 32
+AT_A_TIME = 500
+"""What a server was killed over is among the newest; the others can wait for further passes."""
 AT_ONCE = 4
 AGAIN_MS = 30_000
 """After the server did not answer."""
@@ -38,21 +39,25 @@ async def prove_items(mirror: Mirror, board: BoardRecord) -> int | None:
     Returns when the next look is due, None when nothing is left.
     """
     with mirror.state.read() as connection:
-        found = unproven.newest(connection, board.id, AT_A_TIME)
+        most = AT_A_TIME if board.id in mirror.proving else AT_FIRST
+        found = unproven.newest(connection, board.id, most)
     if not found:
         return None
+    mirror.proving.add(board.id)
     if mirror.gate.wait_seconds() == 0:
         try:
-            return await _look(mirror, board, found)
+            return await _look(mirror, board, found, may_be_more=len(found) == most)
         except BoardsyncError as error:
             log.info("it is not known yet whether all items are whole", reason=str(error))
             mirror.gate.failed(error, looking=True)
     return now_ms(mirror.clock) + AGAIN_MS
 
 
-async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -> int | None:
+async def _look(
+    mirror: Mirror, board: BoardRecord, found: Sequence[Unproven], *, may_be_more: bool
+) -> int | None:
     ours = [one for one in found if one.mark is not None and one.mark.mirror == mirror.key]
-    torn = await _torn(mirror, board, ours)
+    torn = await _torn(mirror, ours)
     waiting = {one.item.item_id for one in torn}
     moment = now_ms(mirror.clock)
     # A clock that was set back begins anew: what is being stored now gets its time.
@@ -62,7 +67,7 @@ async def _look(mirror: Mirror, board: BoardRecord, found: Sequence[Unproven]) -
     ghosts = [one for one in torn if moment - one.since_ms >= GHOST_SECONDS * 1000]
     for one in ghosts:
         await _remove(mirror, board, one.item)
-    if len(found) == AT_A_TIME:
+    if may_be_more and len(torn) < len(found):
         return moment
     due = [
         min(one.since_ms, moment) + int(GHOST_SECONDS * 1000) for one in torn if one not in ghosts
@@ -77,15 +82,14 @@ def _write(
     unproven.note(c, board, early, moment)
 
 
-async def _torn(mirror: Mirror, board: BoardRecord, ones: Sequence[Unproven]) -> list[Unproven]:
+async def _torn(mirror: Mirror, ones: Sequence[Unproven]) -> list[Unproven]:
     """Return those of which the server does not hold the whole."""
     room = asyncio.Semaphore(AT_ONCE)
 
     async def whole(one: Unproven) -> bool:
         async with room:
             try:
-                item = replace(one.item, board_id=board.server_id)
-                return await mirror.server.complete(item, glance=True)
+                return await mirror.server.complete(one.item, glance=True)
             except Missing:
                 return True  # the next listing tells that it is gone
 
@@ -115,7 +119,7 @@ async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
     await mirror.state.write(let_go)
     mirror.hints.boards("an item that was not whole is looked at again")
     try:
-        await mirror.server.delete_ghost(replace(item, board_id=board.server_id))
+        await mirror.server.delete_ghost(item)
     except FileChanging:
         return  # whole by now: it is read again, and linked again
     await mirror.state.write(lambda c: observations.forget_items(c, board.id, [item.item_id]))

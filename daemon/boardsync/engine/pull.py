@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import os
 import time
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.pull_waits import is_overtaken, wait_instead
+from boardsync.engine.pulled_before import file_pulled_before
+from boardsync.engine.sweep import temporary_name
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
@@ -29,19 +30,17 @@ from boardsync.errors import (
     NoRoom,
     Refused,
 )
-from boardsync.files.disk import Disk
 from boardsync.files.durable import (
-    TEMP_PREFIX,
-    make_directories,
     move_without_replacing,
     remove_if_there,
+    settle_name,
     sync_and_close,
 )
-from boardsync.files.origin import write_origin
+from boardsync.files.origin import Origin, write_origin
 from boardsync.files.snapshot import stat_of
 from boardsync.formats import format_by_extension
 from boardsync.local.root import open_root
-from boardsync.local.trash import holds
+from boardsync.local.trash import surely_holds
 from boardsync.model import Download, FileStat, Item, LinkState, TransferState
 from boardsync.plan.names import numbered_path, safe_name, split_extension
 from boardsync.state import links, observations, places, runs, transfers, trash
@@ -50,9 +49,8 @@ from boardsync.state.records import BoardRecord, TransferRecord
 log = structlog.get_logger(__name__)
 
 MOST_NUMBERS = 10_000
-TORN_TRIES = 10
-TORN_SECONDS = 180.0
-"""An item that is still not whole after so many tries and so long is broken on the server."""
+TORN_TRIES = 18
+"""An item that is not whole after so many looks is broken. If nobody hurries: after 3 minutes."""
 TORN_LONGEST_WAIT = 30.0
 
 
@@ -108,38 +106,57 @@ class Puller:
     async def _fetch_and_place(self, board: BoardRecord, transfer: TransferRecord) -> None:
         item = await self._describe(board, transfer)
         target = self._target(board, transfer, item.item_id, item.extension)
-        landed = await self._fetch(item, os.path.dirname(target))
+        temporary = os.path.join(os.path.dirname(target), temporary_name(self._mirror, item))
+        self._mirror.fetching.add(temporary)
+        try:
+            await self._fetch_to(board, transfer, item, target, temporary)
+        finally:
+            self._mirror.fetching.discard(temporary)
+
+    async def _fetch_to(
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, target: bytes,
+        temporary: bytes,
+    ) -> None:  # fmt: skip
+        landed = await self._fetch(item, temporary)
         known = self._known_version(board, transfer, landed.digest)
-        if known is not None and await self._is_there(transfer, known, landed.digest):
-            # The same bytes under a new version: nothing to write, only to record.
+        if known is None and transfer.link is None:
+            known = file_pulled_before(self._mirror, board, item, landed.digest)
+            if known is not None and not await self._holds(known, landed.digest):
+                known = None
+            if known is not None:
+                await asyncio.to_thread(self._settle, known)
+        if (
+            known is not None
+            and await self._is_there(transfer, known, landed.digest)
+            and await self._agree(board, transfer, item, known, landed.digest, if_free=True)
+        ):
+            # These bytes were here: there was nothing to write, only to record.
             await self._clear(landed.temporary)
-            await self._agree(board, transfer, item, known, landed.digest)
             return
         await self._place(board, transfer, item, target, landed)
 
     async def _describe(self, board: BoardRecord, transfer: TransferRecord) -> Item:
         assert transfer.item_id is not None  # noqa: S101
         items = await self._mirror.server.items(board.server_id, [transfer.item_id])
-        if not items:
-            raise ItemMissing(f"item {transfer.item_id} is not on the server any more")
-        return items[0]
+        here = [one for one in items if one.board_id == board.server_id and not one.trashed]
+        if not here:
+            raise ItemMissing(f"item {transfer.item_id} is not on board {board.name!r} any more")
+        return here[0]
 
-    async def _fetch(self, item: Item, directory: bytes) -> Landed:
+    async def _fetch(self, item: Item, temporary: bytes) -> Landed:
         """Download into the temporary file; durable when this returns."""
-        relative = os.path.join(directory, _temporary_name(self._mirror, item))
-        path = self._mirror.absolute(relative)
-        disk = self._mirror.disk
+        path = self._mirror.absolute(temporary)
         stream = await asyncio.to_thread(_open_temporary, self._mirror, path)
         try:
             got: Download = await self._mirror.server.download(item, stream)
-            await asyncio.to_thread(_finish_temporary, disk, stream, path, item, got.digest)
+            await asyncio.to_thread(_finish_temporary, self._mirror, stream, path, item, got.digest)
         except BaseException as error:
             stream.close()
-            await asyncio.shield(self._clear(relative))
+            await asyncio.shield(self._clear(temporary))
             if isinstance(error, OSError):
                 raise _disk_error(error, path) from error
             raise
-        return Landed(got.digest, relative)
+        return Landed(got.digest, temporary)
 
     async def _clear(self, temporary: bytes) -> None:
         """Remove a temporary file, if it is there."""
@@ -147,9 +164,9 @@ class Puller:
         await asyncio.to_thread(remove_if_there, path, disk)
 
     async def _holds(self, path: bytes, digest: str) -> bool:
-        """Tell whether a file below the folder holds this picture."""
+        """Tell whether a file below the folder holds this picture. Raises FolderAway."""
         mirror = self._mirror
-        return await asyncio.to_thread(holds, mirror.absolute(path), digest, mirror.disk)
+        return await asyncio.to_thread(surely_holds, mirror.absolute(path), digest, mirror.disk)
 
     def _known_version(
         self, board: BoardRecord, transfer: TransferRecord, digest: str
@@ -179,7 +196,7 @@ class Puller:
         number = 1
         while number < MOST_NUMBERS:
             final = numbered_path(target, number)
-            await self._note_placing(transfer, final, landed)
+            await self._note_placing(transfer, item, final, landed)
             if await asyncio.to_thread(self._put, final, landed):
                 await self._agree(board, transfer, item, final, landed.digest)
                 log.info("downloaded", path=final, item=item.item_id, board=board.name)
@@ -235,44 +252,62 @@ class Puller:
         try:
             move_without_replacing(temporary, path, disk)
         except FileExistsError:
-            if not holds(path, landed.digest, disk):
+            if not surely_holds(path, landed.digest, disk):
                 return False
+            self._settle(final)
             remove_if_there(temporary, disk)
         except OSError as error:
             raise _disk_error(error, path) from error
         return True
 
+    def _settle(self, final: bytes) -> None:
+        """Make the name of a file durable that was found in place. Raises as `_put` does."""
+        path, mirror = self._mirror.absolute(final), self._mirror
+        try:
+            settle_name(path, mirror.root, mirror.disk)
+        except OSError as error:
+            raise _disk_error(error, path) from error
+
     async def _note_placing(
-        self, transfer: TransferRecord, final: bytes, landed: Landed
+        self, transfer: TransferRecord, item: Item, final: bytes, landed: Landed
     ) -> None:  # fmt: skip
         moment = now_ms(self._mirror.clock)
         await self._mirror.state.write(
             lambda c: transfers.change(
                 c, transfer.id, moment, state=TransferState.PLACING.value, final=final,
-                temporary=landed.temporary, got=landed.digest,
+                temporary=landed.temporary, got=landed.digest, version=item.version,
             )
         )  # fmt: skip
 
     async def _resume(self, board: BoardRecord, transfer: TransferRecord) -> bool:
-        """Go on where the last process ended. False: start over."""
+        """Go on where the last process ended, asking nobody. False: start over.
+
+        Whatever became of the item since, what was fetched is the version that it was: its link
+        lets that be decided.
+        """
         if transfer.final is None or transfer.temporary is None or transfer.got is None:
             return False
-        item = await self._describe(board, transfer)
+        assert transfer.item_id is not None  # noqa: S101
+        fetched = Item(transfer.item_id, board.server_id, transfer.version)
         if await self._holds(transfer.final, transfer.got):
+            await asyncio.to_thread(self._settle, transfer.final)
             await self._clear(transfer.temporary)
-            await self._agree(board, transfer, item, transfer.final, transfer.got)
+            await self._agree(board, transfer, fetched, transfer.final, transfer.got)
             return True
         if not await self._holds(transfer.temporary, transfer.got):
             return False
         landed = Landed(transfer.got, transfer.temporary)
-        target = self._target(board, transfer, item.item_id, item.extension)
-        await self._place(board, transfer, item, target, landed)
+        await self._place(board, transfer, fetched, transfer.final, landed)
         return True
 
     async def _agree(
-        self, board: BoardRecord, transfer: TransferRecord, item: Item, path: bytes, digest: str
-    ) -> None:
-        """Observation, link and transfer in one transaction."""
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, path: bytes, digest: str,
+        *, if_free: bool = False,
+    ) -> bool:  # fmt: skip
+        """Observation, link and transfer in one transaction.
+
+        if_free: False is returned, and nothing recorded, when the file is another item's by now.
+        """
         try:
             stat = await asyncio.to_thread(_stat, self._mirror, path)
         except OSError as error:
@@ -280,7 +315,9 @@ class Puller:
         now = self._mirror.clock.now_ns()
         moment = now // 1_000_000
 
-        def write(c: Any) -> None:
+        def write(c: Any) -> bool:
+            if if_free and _is_another_items(c, board, item, path, digest):
+                return False
             observations.put_file(c, transfer.mirror, path, stat, digest, now)
             new = links.NewLink(
                 mirror=transfer.mirror, path=path, digest=digest, board=board.id,
@@ -291,23 +328,26 @@ class Puller:
                 links.part(c, transfer.link, LinkState.SUPERSEDED, moment)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, downloaded=1)
+            return True
 
-        await self._mirror.state.write(write)
+        return await self._mirror.state.write(write)
 
     async def _failed(
         self, board: BoardRecord, transfer: TransferRecord, error: BoardsyncError
     ) -> None:
         """Record a failure and when to try again, or that this item is broken for good."""
-        moment = now_ms(self._mirror.clock)
-        attempts = transfer.attempts + 1
-        if isinstance(error, Refused) or _broken(transfer, error, attempts, moment):
-            await self._refuse(transfer, str(error), moment)
+        # Counted, not timed: neither a clock that is set nor a server's absence makes it broken.
+        looks = transfer.lookups + isinstance(error, FileChanging)
+        if isinstance(error, Refused) or looks >= TORN_TRIES:
+            await self._refuse(transfer, str(error), now_ms(self._mirror.clock))
             return
         await blame(self._mirror, board.id, error)
         # Being written right now: seconds, not minutes.
-        torn = min(TORN_LONGEST_WAIT, 0.1 * 1.5**attempts)
+        torn = min(TORN_LONGEST_WAIT, 0.1 * 1.5**looks)
         wait = torn if isinstance(error, FileChanging) else None
-        await postpone(self._mirror, transfer, error, TransferState.READY, seconds=wait)
+        await postpone(
+            self._mirror, transfer, error, TransferState.READY, seconds=wait, lookups=looks
+        )  # fmt: skip
 
     async def _refuse(self, transfer: TransferRecord, reason: str, moment: int) -> None:
         def write(c: Any) -> None:
@@ -329,6 +369,17 @@ def local_name(item_id: str, extension: str) -> bytes:
     return name.encode("utf-8", "surrogateescape")
 
 
+def _is_another_items(
+    c: Any, board: BoardRecord, item: Item, path: bytes, digest: str
+) -> bool:  # fmt: skip
+    """Tell whether a file that holds these bytes is linked to another item of the board."""
+    return any(
+        one.board == board.id and one.digest == digest and one.item_id != item.item_id
+        and one.state == LinkState.AGREED.value
+        for one in links.of_path(c, board.mirror, path)
+    )  # fmt: skip
+
+
 def fitting_path(path: bytes, extension: str) -> bytes:
     """Return a path with the extension that fits the bytes: servers re-encode pictures."""
     name = path.decode("utf-8", "surrogateescape")
@@ -338,30 +389,13 @@ def fitting_path(path: bytes, extension: str) -> bytes:
     return (split_extension(name)[0] + extension).encode("utf-8", "surrogateescape")
 
 
-def _broken(
-    transfer: TransferRecord, error: BoardsyncError, attempts: int, moment: int
-) -> bool:  # fmt: skip
-    first = transfer.first_sent_ms or moment
-    return (
-        isinstance(error, FileChanging)
-        and attempts >= TORN_TRIES
-        and moment - first >= TORN_SECONDS * 1000
-    )
-
-
-def _temporary_name(mirror: Mirror, item: Item) -> bytes:
-    """Return the same name for the same item, so that a kill leaves at most one file behind."""
-    text = f"{mirror.key}\0{item.item_id}".encode("utf-8", "surrogateescape")
-    return TEMP_PREFIX + hashlib.sha256(text).hexdigest()[:24].encode()
-
-
 def _open_temporary(mirror: Mirror, path: bytes) -> Any:
     disk = mirror.disk
     _require_the_known_folder(mirror)
     try:
-        make_directories(os.path.dirname(path), disk)
+        mirror.make_directory_to_pull(path)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        return disk.fdopen(disk.open(path, flags, 0o666), "w+b")
+        return disk.fdopen(disk.open(path, flags, mirror.ownership.first_mode), "w+b")
     except OSError as error:
         raise _disk_error(error, path) from error
 
@@ -374,14 +408,18 @@ def _require_the_known_folder(mirror: Mirror) -> None:
     there = open_root(mirror.root, mirror.disk)
     with mirror.state.read() as connection:
         known = places.root_identity(connection, mirror.number)
-    if known not in (None, "", f"{there.device}:{there.inode}"):
+    if known not in (None, "", there.recorded):
         raise FolderAway(
             f"{os.fsdecode(mirror.root)}: another folder than the one that was looked at last"
         )
 
 
-def _finish_temporary(disk: Disk, stream: Any, path: bytes, item: Item, digest: str) -> None:
-    write_origin(path, item.item_id, digest, disk)
+def _finish_temporary(
+    mirror: Mirror, stream: Any, path: bytes, item: Item, digest: str
+) -> None:  # fmt: skip
+    disk, board = mirror.disk, item.board_id or ""
+    write_origin(path, Origin(item.item_id, item.version, mirror.key, board), digest, disk)
+    mirror.ownership.give_file(stream.fileno(), disk)
     sync_and_close(stream, disk)
     if item.created_ms is not None:
         disk.set_times(path, item.created_ms * 1_000_000)

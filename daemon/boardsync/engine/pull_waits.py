@@ -6,14 +6,19 @@ import asyncio
 import math
 import os
 
+import structlog
+
 from boardsync.engine.attempt import postpone, put_back
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.room import find_shortage
 from boardsync.errors import FolderAway
 from boardsync.model import LinkState, TransferState
 from boardsync.plan.backoff import delay_seconds
 from boardsync.state import links, transfers
 from boardsync.state.records import BoardRecord, TransferRecord
+
+log = structlog.get_logger(__name__)
 
 LONGEST_BLOCKED_SECONDS = 60.0
 """Between two looks whether what stands in the way is gone."""
@@ -33,7 +38,12 @@ async def wait_instead(
             lambda c: transfers.change(c, transfer.id, moment, not_before_ms=later)
         )
         return True
-    blocking = await asyncio.to_thread(_file_in_the_way, mirror, directory)
+    shortage, blocking = await asyncio.to_thread(_look_at_the_disk, mirror, directory)
+    if (shortage is None) is not (mirror.brake.shortage is None):
+        log.warning(shortage or "there is room for downloads again")
+    mirror.brake.note_room(shortage)
+    if shortage is not None:
+        return True  # nothing of it is recorded: all downloads wait for the same
     if blocking is None:
         return False
     await _wait_for_room(mirror, transfer, blocking)
@@ -62,6 +72,12 @@ def _rests_until_ms(
     # A date of the future is from before the clock was set back.
     last = max((one.since_ms for one in known if one.since_ms <= now), default=0)
     return last + math.ceil(mirror.settings.settle.rewrite * 1000)
+
+
+def _look_at_the_disk(mirror: Mirror, directory: bytes) -> tuple[str | None, bytes | None]:
+    """Return what is missing there, and what stands in the way."""
+    shortage = find_shortage(mirror.root, directory, mirror.floor, mirror.disk)
+    return shortage, _file_in_the_way(mirror, directory)
 
 
 def _file_in_the_way(mirror: Mirror, directory: bytes) -> bytes | None:

@@ -8,7 +8,7 @@ What has the time and the size of an item is compared with it, byte by byte.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from io import BytesIO
 
 from sqlalchemy import Connection
@@ -53,6 +53,24 @@ def times_of(mirror: Mirror, connection: Connection, board: int) -> Times:
     return mirror.unlinked[board]
 
 
+def unhashed_items(
+    mirror: Mirror, connection: Connection, boards: Mapping[bytes, BoardRecord]
+) -> dict[tuple[int, str], bytes]:
+    """Return, by board and item, a file that the item may be and whose bytes are not known yet.
+
+    boards: by subfolder.
+    """
+    if not any(times_of(mirror, connection, board.id) for board in boards.values()):
+        return {}
+    found: dict[tuple[int, str], bytes] = {}
+    for path, mtime_ns in observations.unhashed_times(connection, mirror.number):
+        board = boards.get(mirror.layout.subfolder_of(path))
+        if board is not None:
+            made = suspects(times_of(mirror, connection, board.id), mtime_ns)
+            found.update(((board.id, item_id), path) for item_id in made)
+    return found
+
+
 def suspected_items(
     mirror: Mirror, connection: Connection, planned: Iterable[tuple[int, Action]]
 ) -> set[tuple[int, str]]:
@@ -70,6 +88,37 @@ def suspected_items(
         made = suspects(times_of(mirror, connection, board), mtime_ns)
         found.update((board, item_id) for item_id in made)
     return found
+
+
+def file_pulled_before(
+    mirror: Mirror, board: BoardRecord, item: Item, digest: str
+) -> bytes | None:  # fmt: skip
+    """Return a file that nothing is linked to and that an item's very bytes were pulled to once.
+
+    It lies where pulled files go, or has the item's time: without the state, nothing else may be
+    left to tell. digest: of the item's bytes.
+    """
+    layout = mirror.layout
+    with mirror.state.read() as connection:
+        for path in observations.paths_of_digest(connection, mirror.number, digest):
+            if layout.subfolder_of(path) != board.subfolder:
+                continue
+            if links.has_picture(connection, mirror.number, path, digest, board.id):
+                continue
+            if transfers.is_busy(connection, mirror.number, path):
+                continue
+            file = observations.find_file(connection, mirror.number, path)
+            if file is not None and (
+                layout.is_pulled_area(path) or _has_time_of(item, file.mtime_ns)
+            ):
+                return path
+    return None
+
+
+def _has_time_of(item: Item, mtime_ns: int) -> bool:
+    if item.created_ms is None:
+        return False
+    return bool(suspects({item.created_ms // 1000: [(item.item_id, item.created_ms)]}, mtime_ns))
 
 
 async def item_pulled_from(

@@ -7,19 +7,25 @@ without an outcome is looked up by its token before anything is sent again.
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import os
-import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import structlog
 from sqlalchemy import Connection
 
 from boardsync.engine.attempt import blame, postpone, put_back
 from boardsync.engine.clock import now_ms
-from boardsync.engine.context import Mirror, needs_of
+from boardsync.engine.context import Mirror
 from boardsync.engine.lookup import UNSETTLED, Arrived, NotThere, doubtful_tokens, look_up
+from boardsync.engine.parcel import (
+    Overtaken,
+    Parcel,
+    Unripe,
+    is_shared_since,
+    path_of,
+    read_parcel,
+    replaced_item,
+    upload_of,
+)
 from boardsync.engine.pulled_before import item_pulled_from
 from boardsync.engine.remove import removal_key
 from boardsync.errors import (
@@ -28,17 +34,24 @@ from boardsync.errors import (
     ItemChanged,
     Missing,
     OutcomeUnknown,
-    PictureRefused,
     Refused,
 )
-from boardsync.files.snapshot import Snapshot, read_snapshot
-from boardsync.formats.whole import Verdict, check
-from boardsync.model import Item, LinkState, Mark, Outcome, TransferState, Upload, UploadResult
-from boardsync.picture.decode import Limits
-from boardsync.picture.prepare import Needs, Prepared, prepare
+from boardsync.files.snapshot import Snapshot
+from boardsync.model import Item, Mark, Outcome, TransferState, Upload, UploadResult
 from boardsync.plan.backoff import delay_seconds
-from boardsync.plan.settling import hollow_ready_ns
-from boardsync.state import absence, links, observations, places, runs, transfers, trash, unproven
+from boardsync.state import (
+    absence,
+    departures,
+    links,
+    observations,
+    places,
+    rot,
+    runs,
+    transfers,
+    trash,
+    unproven,
+)
+from boardsync.state.departures import Departures
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -46,44 +59,6 @@ log = structlog.get_logger(__name__)
 
 BATCH_BYTES = 16 << 20
 """From how much on a batch is sent although it could hold more: it is all in memory."""
-
-DECODING = threading.BoundedSemaphore(os.cpu_count() or 1)
-"""More pictures at once than there are processors would only hold each other up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Parcel:
-    """One transfer with its snapshot prepared: ready for its first byte."""
-
-    transfer: TransferRecord
-    snapshot: Snapshot
-    prepared: Prepared
-
-    @property
-    def size(self) -> int:
-        """How much memory it holds, in bytes."""
-        sent = 0 if self.prepared.untouched else len(self.prepared.content)
-        return len(self.snapshot.content) + sent
-
-    @property
-    def path(self) -> bytes:
-        assert self.transfer.path is not None  # noqa: S101
-        return self.transfer.path
-
-
-@dataclass(frozen=True, slots=True)
-class Overtaken:
-    """The file is not the planned picture any more, or a rule leaves it alone now."""
-
-    snapshot: Snapshot | None = None
-    rule: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Unripe:
-    """The file may be room that was reserved, to be filled yet. seconds: until that is settled."""
-
-    seconds: float
 
 
 class Pusher:
@@ -100,27 +75,31 @@ class Pusher:
         with self._mirror.state.read() as connection:
             board = places.board_by_id(connection, batch[0].board)
             doubtful = doubtful_tokens(self._mirror, connection, board, batch)
+            since = departures.newest(connection)
         parcels: list[Parcel] = []
         for transfer in batch:
-            parcel = await self._pack(board, transfer, doubtful=transfer.token in doubtful)
+            parcel = await self._pack(board, transfer, since, doubtful=transfer.token in doubtful)
             if parcel is not None:
                 parcels.append(parcel)
             if sum(one.size for one in parcels) >= BATCH_BYTES:
-                await self._send(board, parcels)
+                await self._send(board, parcels, since)
                 parcels.clear()
         if parcels:
-            await self._send(board, parcels)
+            await self._send(board, parcels, since)
 
     async def _pack(
-        self, board: BoardRecord, transfer: TransferRecord, *, doubtful: bool
+        self, board: BoardRecord, transfer: TransferRecord, since: Departures, *, doubtful: bool
     ) -> Parcel | None:
-        """Settle an unknown outcome, then read, check and prepare one snapshot of the file."""
+        """Settle an unknown outcome, then read, check and prepare one snapshot of the file.
+
+        since: what had left the boards before the server was asked for anything.
+        """
         try:
-            if doubtful and not await self._resolve(board, transfer):
+            if doubtful and not await self._resolve(board, transfer, since):
                 return None
-            found = await asyncio.to_thread(self._read, transfer)
+            found = await asyncio.to_thread(read_parcel, self._mirror, transfer)
             if isinstance(found, Parcel):
-                return None if await self._was_pulled(board, found) else found
+                return None if await self._was_pulled(board, found, since) else found
             if isinstance(found, Unripe):
                 await self._ripen(transfer, found.seconds)
             else:
@@ -130,14 +109,16 @@ class Pusher:
             await self._failed(transfer, error)
             return None
 
-    async def _resolve(self, board: BoardRecord, transfer: TransferRecord) -> bool:
+    async def _resolve(
+        self, board: BoardRecord, transfer: TransferRecord, since: Departures
+    ) -> bool:  # fmt: skip
         """Settle whether the picture is there already. True: it is not, send it."""
         finding = await look_up(self._mirror, board, transfer)
         if isinstance(finding, NotThere):
             # What was not sent since it was planned has no answer to wait for.
             return transfer.state not in UNSETTLED or await self._may_send_again(transfer)
         if isinstance(finding, Arrived):
-            await self._agree(board, transfer, finding.item, finding.mark)
+            await self._agree(board, transfer, finding.item, finding.mark, since)
             return False
         moment = now_ms(self._mirror.clock)
         later = moment + int(finding.seconds * 1000)
@@ -147,6 +128,11 @@ class Pusher:
             )
         )
         return False
+
+    def _has_left(self, c: Connection, board: BoardRecord, item: Item, since: Departures) -> bool:
+        """Tell whether an item that was found leaves by our own doing, or has left since."""
+        undone = (board.id, item.item_id) in self._mirror.leaving
+        return undone or departures.has_left(c, board.id, item.item_id, since)
 
     async def _may_send_again(self, transfer: TransferRecord) -> bool:
         """Send at once after the first lost answer; after that, wait longer each time."""
@@ -159,49 +145,6 @@ class Pusher:
         )
         return False
 
-    def _read(self, transfer: TransferRecord) -> Parcel | Overtaken | Unripe:
-        """Read, check and prepare the file, in a thread. Raises PictureRefused."""
-        mirror, path = self._mirror, _path(transfer)
-        limits = mirror.limits()
-        ignored = mirror.rules().verdict(path, False)
-        if ignored is not None:
-            return Overtaken(rule=ignored.rule)
-        try:
-            snapshot = read_snapshot(mirror.absolute(path), limits.max_bytes, mirror.disk)
-        except FileChanging:
-            return Overtaken()
-        if snapshot.digest != transfer.digest:
-            return Overtaken(snapshot=snapshot)
-        if self._is_shared(transfer):
-            return Overtaken()
-        if require_whole(snapshot.content).hollow:
-            seconds = self._seconds_to_ripen(path, snapshot)
-            if seconds > 0:
-                return Unripe(seconds)
-        needs = needs_of(mirror.server.capabilities)
-        return Parcel(transfer, snapshot, prepare_checked(snapshot.content, needs, limits))
-
-    def _is_shared(self, transfer: TransferRecord) -> bool:
-        """Tell whether the item that an upload would replace has become another file's, too."""
-        if transfer.item_id is None:
-            return False
-        with self._mirror.state.read() as connection:
-            number, own = transfer.mirror, _path(transfer)
-            return any(
-                one.state == LinkState.AGREED.value
-                and one.path != own
-                and observations.find_file(connection, number, one.path) is not None
-                for one in links.of_item(connection, transfer.board, transfer.item_id)
-            )
-
-    def _seconds_to_ripen(self, path: bytes, snapshot: Snapshot) -> float:
-        mirror = self._mirror
-        with mirror.state.read() as connection:
-            seen = observations.find_file(connection, mirror.number, path)
-        now = mirror.clock.now_ns()
-        changed = now if seen is None else seen.changed_ns
-        return (hollow_ready_ns(snapshot.stat, changed) - now) / 1e9
-
     async def _ripen(self, transfer: TransferRecord, seconds: float) -> None:
         """Leave a file alone until it has been quiet for long."""
         error = FileChanging(
@@ -211,7 +154,7 @@ class Pusher:
         attempts = transfer.attempts
         await put_back(self._mirror, transfer, error, transfer.state, seconds, attempts=attempts)
 
-    async def _was_pulled(self, board: BoardRecord, parcel: Parcel) -> bool:
+    async def _was_pulled(self, board: BoardRecord, parcel: Parcel, since: Departures) -> bool:
         """Link a file to the item that it was pulled from instead of sending it."""
         transfer, size = parcel.transfer, (parcel.prepared.width, parcel.prepared.height)
         item = await item_pulled_from(self._mirror, board, parcel.snapshot, size)
@@ -224,12 +167,16 @@ class Pusher:
             run=transfer.run,
         )  # fmt: skip
 
-        def write(c: Connection) -> None:
+        def write(c: Connection) -> bool:
+            if self._has_left(c, board, item, since):
+                return False
             links.agree(c, new, moment)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, linked=1)
+            return True
 
-        await self._mirror.state.write(write)
+        if not await self._mirror.state.write(write):
+            return False
         log.info("not sent: pulled from the board once", path=parcel.path, item=item.item_id)
         return True
 
@@ -245,36 +192,49 @@ class Pusher:
 
         def write(c: Connection) -> None:
             transfers.finish(c, transfer.id)
-            observations.forget_files(c, transfer.mirror, [_path(transfer)])
+            observations.forget_files(c, transfer.mirror, [path_of(transfer)])
 
         await self._mirror.state.write(write)
 
     async def _drop(self, transfer: TransferRecord, snapshot: Snapshot | None) -> None:
         """Give up a transfer whose file was changed or removed meanwhile; have it looked at."""
-        path = _path(transfer)
+        path = path_of(transfer)
+        if snapshot is not None and await self._has_rotted(transfer, snapshot):
+            return
         log.info("overtaken: the file changed before it was sent", path=path)
         now = self._mirror.clock.now_ns()
-        there = await asyncio.to_thread(self._mirror.disk.lexists, self._mirror.absolute(path))
 
         def write(c: Connection) -> None:
             transfers.finish(c, transfer.id)
             if snapshot is not None:
                 observations.see_files(c, transfer.mirror, [(path, snapshot.stat)], now)
-            elif there:
+            else:  # whether it is gone is for a look to say: its link must hear of it
                 observations.doubt_files(c, transfer.mirror, [path])
-            else:
-                observations.forget_files(c, transfer.mirror, [path])
 
         await self._mirror.state.write(write)
         self._mirror.hints.path(path)
         # Its token was taken: another path of the same picture may have waited for it.
         self._mirror.hints.boards("an upload was overtaken")
 
-    async def _send(self, board: BoardRecord, parcels: Sequence[Parcel]) -> None:
+    async def _has_rotted(self, transfer: TransferRecord, snapshot: Snapshot) -> bool:
+        """Tell whether a file holds bytes that are known to be rotten; refuse it then.
+
+        They are never content, so a later look would plan the same again.
+        """
+        with self._mirror.state.read() as connection:
+            known = rot.find(connection, transfer.mirror, path_of(transfer))
+        if known is None or known.found != snapshot.digest:
+            return False
+        await self._refuse(transfer, rot.ROTTEN)
+        return True
+
+    async def _send(
+        self, board: BoardRecord, parcels: Sequence[Parcel], since: Departures
+    ) -> None:  # fmt: skip
         """Record the intents, send, record the outcomes."""
         moment = now_ms(self._mirror.clock)
         await self._mirror.state.write(lambda c: _note_intents(c, parcels, moment))
-        uploads = [self._upload(board, parcel) for parcel in parcels]
+        uploads = [upload_of(self._mirror, board, parcel) for parcel in parcels]
         try:
             results = await self._mirror.server.upload(board.server_id, uploads)
         except BoardsyncError as error:
@@ -284,43 +244,22 @@ class Pusher:
             return
         # All at once, so that one commit holds a whole batch.
         answered = zip(parcels, uploads, results, strict=True)
-        settling = (self._settle(board, *one) for one in answered)
+        settling = (self._settle(board, *one, since) for one in answered)
         for problem in await asyncio.gather(*settling, return_exceptions=True):
             if problem is not None:
                 raise problem
 
-    def _upload(self, board: BoardRecord, parcel: Parcel) -> Upload:
-        prepared, transfer = parcel.prepared, parcel.transfer
-        assert transfer.token is not None and transfer.digest is not None  # noqa: S101, PT018
-        mark = Mark(
-            mirror=self._mirror.key,
-            token=transfer.token,
-            file=transfer.digest,
-            sent=transfer.digest if prepared.untouched else _sha256(prepared.content),
-            recipe=prepared.recipe,
-            name=show_name(parcel) if self._mirror.settings.upload.name_in_mark else None,
-        )
-        return Upload(
-            name=self._mirror.remote_name(parcel.path),
-            content=prepared.content,
-            media_type=prepared.media_type,
-            mark=mark,
-            category=self._mirror.settings.upload.category,
-            width=prepared.width,
-            height=prepared.height,
-            created_ms=parcel.snapshot.stat.mtime_ns // 1_000_000,
-            replaces=(old := replaced_item(board, transfer)),
-            trash_key="" if old is None else removal_key(transfer),
-        )
-
     async def _settle(
-        self, board: BoardRecord, parcel: Parcel, upload: Upload, result: UploadResult
-    ) -> None:
+        self, board: BoardRecord, parcel: Parcel, upload: Upload, result: UploadResult,
+        since: Departures,
+    ) -> None:  # fmt: skip
         """Record one outcome."""
         transfer = parcel.transfer
         if result.outcome in (Outcome.STORED, Outcome.EXISTED):
             assert result.item is not None  # noqa: S101
-            await self._agree(board, transfer, result.item, upload.mark)
+            # What was just made cannot have left; what was found there can.
+            known = since if result.outcome is Outcome.EXISTED else None
+            await self._agree(board, transfer, result.item, upload.mark, known)
             self._mirror.gate.worked()
         elif result.outcome is Outcome.REFUSED:
             await self._refuse(transfer, str(result.error))
@@ -330,16 +269,21 @@ class Pusher:
             await self._unknown(transfer, result.error)
 
     async def _agree(
-        self, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark
-    ) -> None:
-        """Observation, link and transfer in one transaction."""
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark,
+        since: Departures | None,
+    ) -> None:  # fmt: skip
+        """Observation, link and transfer in one transaction.
+
+        since: what had left before an item was found that was there already.
+        """
         moment, old = now_ms(self._mirror.clock), replaced_item(board, transfer)
         trashed_id = await self._trashed_id(transfer, old)
-        path = _path(transfer)
+        path = path_of(transfer)
         there = await asyncio.to_thread(self._mirror.disk.lexists, self._mirror.absolute(path))
 
-        def write(c: Connection) -> int:
-            superseded = 0
+        def write(c: Connection) -> int | None:
+            if since is not None and self._has_left(c, board, item, since):
+                return None
             if old is not None and trashed_id is not None:
                 trash.add(
                     c, moment, mirror=transfer.mirror, run=transfer.run, side=trash.ITEM,
@@ -349,13 +293,7 @@ class Pusher:
                 )  # fmt: skip
             observations.describe_items(c, board.id, [(item, mark)])
             unproven.prove(c, board.id, [item.item_id])
-            for each in _paths_of(c, self._mirror, board, transfer):
-                new = links.NewLink(
-                    mirror=transfer.mirror, path=each, digest=mark.file, board=board.id,
-                    item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
-                    recipe=mark.recipe, run=transfer.run,
-                )  # fmt: skip
-                superseded += links.agree(c, new, moment).superseded
+            superseded = self._link_all(c, board, transfer, item, mark, moment)
             if not there:
                 absence.note_files_gone(c, transfer.mirror, [path], moment)
             # What the last listing said is not what is there now.
@@ -365,11 +303,31 @@ class Pusher:
             return superseded
 
         superseded = await self._mirror.state.write(write)
+        if superseded is None:
+            left = OutcomeUnknown(f"item {item.item_id} was found while it left its board")
+            await self._look_again(transfer, left)
+            log.info("found, but leaving; it will be looked up", path=path, item=item.item_id)
+            return
         if not there:
             self._mirror.hints.boards("a file vanished while it was sent")
-        elif (superseded and old is None) or self._is_shared(transfer):
+        elif (superseded and old is None) or is_shared_since(self._mirror, transfer):
             self._mirror.hints.boards("newer content was sent")
         log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
+
+    def _link_all(
+        self, c: Connection, board: BoardRecord, transfer: TransferRecord, item: Item, mark: Mark,
+        moment: int,
+    ) -> int:  # fmt: skip
+        """Link every file of the picture; return how many earlier links are superseded."""
+        superseded = 0
+        for path in _paths_of(c, self._mirror, board, transfer):
+            new = links.NewLink(
+                mirror=transfer.mirror, path=path, digest=mark.file, board=board.id,
+                item_id=item.item_id, version=item.version, made="push", sent=mark.sent,
+                recipe=mark.recipe, run=transfer.run,
+            )  # fmt: skip
+            superseded += links.agree(c, new, moment).superseded
+        return superseded
 
     async def _trashed_id(self, transfer: TransferRecord, old: Item | None) -> str | None:
         """Ask where the item is that was replaced: the same key always finds it."""
@@ -392,7 +350,7 @@ class Pusher:
 
         def write(c: Connection) -> None:
             observations.refuse_file(
-                c, transfer.mirror, _path(transfer), reason, moment * 1_000_000, transfer.digest
+                c, transfer.mirror, path_of(transfer), reason, moment * 1_000_000, transfer.digest
             )
             transfers.change(
                 c, transfer.id, moment, state=TransferState.REFUSED.value, error=reason
@@ -416,6 +374,19 @@ class Pusher:
             self._mirror.gate.failed(error)
         log.warning("answer lost; it will be looked up", path=transfer.path, error=str(error))
 
+    async def _look_again(self, transfer: TransferRecord, error: OutcomeUnknown) -> None:
+        """Look the token up once more, later each time."""
+        looked = transfer.lookups + 1
+        wait = delay_seconds(looked, str(transfer.token))
+        moment = now_ms(self._mirror.clock)
+        later = moment + int(wait * 1000)
+        await self._mirror.state.write(
+            lambda c: transfers.change(
+                c, transfer.id, moment, state=TransferState.UNKNOWN.value, not_before_ms=later,
+                lookups=looked, error=str(error), error_class=type(error).__name__,
+            )
+        )  # fmt: skip
+
     async def _failed(
         self, transfer: TransferRecord, error: BoardsyncError, state: TransferState | None = None
     ) -> None:
@@ -425,32 +396,6 @@ class Pusher:
             return
         await blame(self._mirror, transfer.board, error)
         await postpone(self._mirror, transfer, error, state or transfer.state)
-
-
-def require_whole(content: bytes) -> Verdict:
-    """Check that bytes are a whole picture, as far as they tell. Raises PictureRefused."""
-    verdict = check(content)
-    if not verdict.whole:
-        raise PictureRefused(verdict.reason)
-    return verdict
-
-
-def prepare_checked(content: bytes, needs: Needs, limits: Limits) -> Prepared:
-    """Prepare what is known to be whole, when there is a processor for it."""
-    with DECODING:
-        return prepare(content, needs, limits)
-
-
-def replaced_item(board: BoardRecord, transfer: TransferRecord) -> Item | None:
-    """Return the item whose place an upload takes, for kinds that keep names."""
-    if transfer.item_id is None:
-        return None
-    return Item(transfer.item_id, board.server_id, transfer.version)
-
-
-def show_name(parcel: Parcel) -> str:
-    """Return a path as text that any server can keep."""
-    return parcel.path.decode("utf-8", "backslashreplace")
 
 
 def _paths_of(
@@ -464,8 +409,8 @@ def _paths_of(
         if layout.subfolder_of(path) == board.subfolder and not layout.is_pulled_area(path)
     ]  # fmt: skip
     if not mirror.policy().one_item:
-        return [_path(transfer)]
-    return same if _path(transfer) in same else [_path(transfer), *same]
+        return [path_of(transfer)]
+    return same if path_of(transfer) in same else [path_of(transfer), *same]
 
 
 def _note_intents(c: Connection, parcels: Sequence[Parcel], moment: int) -> None:
@@ -475,12 +420,3 @@ def _note_intents(c: Connection, parcels: Sequence[Parcel], moment: int) -> None
             c, transfer.id, moment, state=TransferState.SENDING.value,
             attempts=transfer.attempts + 1, first_sent_ms=moment,
         )  # fmt: skip
-
-
-def _path(transfer: TransferRecord) -> bytes:
-    assert transfer.path is not None  # noqa: S101
-    return transfer.path
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

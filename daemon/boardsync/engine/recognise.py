@@ -19,7 +19,7 @@ from boardsync.errors import FileChanging, PictureRefused
 from boardsync.files.snapshot import digest_file
 from boardsync.model import Board, Item
 from boardsync.plan.tokens import token_for
-from boardsync.state import observations, places
+from boardsync.state import links, observations, places
 
 log = structlog.get_logger(__name__)
 
@@ -87,9 +87,12 @@ async def _ask(mirror: Mirror, subfolder: bytes, eligible: set[str]) -> Votes:
 async def _holders(mirror: Mirror, digest: str, eligible: set[str]) -> dict[str, int]:
     """Return the boards that hold an item with exactly our mark of a picture, and its age."""
     token = token_for(mirror.key, digest)
+    with mirror.state.read() as connection:
+        # What another board has lost to this one proves nothing: a person moved it there.
+        moved = {one.item_id for one in links.of_digest(connection, mirror.number, digest)}
     hits: dict[str, list[Item]] = {}
     for item in await mirror.server.find(token):
-        if item.board_id in eligible and not item.trashed:
+        if item.board_id in eligible and item.item_id not in moved and not item.trashed:
             hits.setdefault(str(item.board_id), []).append(item)
     holders: dict[str, int] = {}
     for board_id, items in hits.items():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 
 import structlog
@@ -16,10 +16,9 @@ from boardsync.engine import decide, observe_files
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.decide import Boards
-from boardsync.engine.follow_folders import follow_folders
+from boardsync.engine.follow_folders import follow_folders, remember_folders
 from boardsync.engine.forgotten import find_forgotten
 from boardsync.engine.observe_boards import (
-    board_name,
     confirm_absences,
     find_board,
     observe_board,
@@ -33,7 +32,9 @@ from boardsync.engine.observe_files import (
     observe_paths,
 )
 from boardsync.engine.prove import prove_items
-from boardsync.engine.wanted import wanted_subfolders
+from boardsync.engine.sweep import sweep_found
+from boardsync.engine.troubles import Part, Troubles
+from boardsync.engine.wanted import Want, wanted_subfolders
 from boardsync.errors import (
     BoardMissing,
     BoardsyncError,
@@ -49,14 +50,6 @@ from boardsync.state.records import BoardRecord
 from boardsync.telemetry.logging import about
 
 log = structlog.get_logger(__name__)
-
-FOLDER = "folder"
-SERVER = "server"
-UNREADABLE = "unreadable"
-FORGOTTEN = "forgotten"
-RENAMED = "renamed folders"
-WHOLE = "whole pass"
-"""Whose trouble it is, besides the boards': a pass clears only what it looked at."""
 
 
 @dataclass(slots=True)
@@ -112,30 +105,55 @@ class Reconciler:
         self._mirror = mirror
         self._dry = dry
         self._boards: dict[bytes, BoardRecord] = {}
+        self._wanted: dict[bytes, Want] = {}
         self._matching: dict[int, set[str]] = {}
         self._undecided = True
         self._told: set[str] = set()
         self._asked_for: set[bytes] = set()
-        self._troubles: dict[str, BoardsyncError] = {}
+        self._troubles = Troubles(mirror)
+        self._hurried = False
         self.planned: Callable[[], None] = lambda: None
         self._lock = asyncio.Lock()
+
+    @property
+    def troubles(self) -> list[BoardsyncError]:
+        """What keeps the mirror from being in step, as far as this process has seen."""
+        return self._troubles.all()
 
     async def look(self, look: Look) -> Pass:
         """Make one pass. Failures are part of its result; they are also kept in the state."""
         async with self._lock:
             done = Pass()
             with about(mirror=self._mirror.name):
+                await self._mind_the_clock()
                 known = await self._follow_folders(look)
                 await self._observe_files(look, done)
-                changed = await self._observe_boards(look, done) if known else False
+                changed = await self._observe_boards_hashing(look, done) if known else False
                 await self._try_to_decide(
                     look, done, everything=changed or look.folder or look.decide
                 )
                 await self._prove_items(done)
-                self._troubles.pop(WHOLE, None)
+                self._troubles.clear(Part.PASS)
                 with about(run=done.run):
                     await self._note_troubles(done)
             return done
+
+    def hurry_up(self) -> None:
+        """Leave what is not hashed yet to whoever comes after: this one makes no more passes."""
+        self._hurried = True
+
+    async def at_rest(self) -> None:
+        """Return once no pass is under way."""
+        async with self._lock:
+            return
+
+    async def _mind_the_clock(self) -> None:
+        """Let what vanished before the clock was set back wait as if it had vanished now."""
+        mirror, moment = self._mirror, now_ms(self._mirror.clock)
+        with mirror.state.read() as connection:
+            ahead = absence.is_ahead(connection, mirror.number, moment)
+        if ahead and not self._dry:
+            await mirror.state.write(lambda c: absence.begin_anew(c, mirror.number, moment))
 
     async def _follow_folders(self, look: Look) -> bool:
         """Let boards follow renamed folders. False: it is not known which board is whose."""
@@ -145,10 +163,10 @@ class Reconciler:
             renamed = await follow_folders(self._mirror)
         except BoardsyncError as error:
             self._forget_boards()
-            self._troubles[RENAMED] = error
+            self._troubles.set(Part.RENAMED, error)
             self._mirror.gate.failed(error)
             return False
-        self._troubles.pop(RENAMED, None)
+        self._troubles.clear(Part.RENAMED)
         if renamed:
             self._boards.clear()
             look.folder = look.boards = True
@@ -201,10 +219,12 @@ class Reconciler:
             elif look.paths:
                 done.files = await observe_paths(self._mirror, sorted(look.paths))
         except BoardsyncError as error:
-            self._troubles[FOLDER] = error
+            self._troubles.set(Part.FOLDER, error)
         else:
             if done.files is not None:
-                self._troubles.pop(FOLDER, None)
+                self._troubles.clear(Part.FOLDER)
+                if not self._dry:
+                    await sweep_found(self._mirror, done.files.report.temporaries)
         done.walk_seconds = self._mirror.clock.monotonic() - started
 
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
@@ -218,7 +238,7 @@ class Reconciler:
                 hashed = await hash_settled(self._mirror, look.closed, after, pace)
             pace = observe_files.LATER
             done.hashed.absorb(hashed)
-            if not hashed.more:
+            if not hashed.more or self._hurried:
                 return
             after = hashed.after
             if not self._dry:  # what is not recorded would be planned once more at the end
@@ -234,13 +254,15 @@ class Reconciler:
 
     def _note_unreadable(self, seen: FilesSeen) -> None:
         """What cannot be looked at may hold pictures: the mirror is not in step."""
-        self._troubles.pop(UNREADABLE, None)
+        self._troubles.clear(Part.UNREADABLE)
         if seen.report.unreadable:
             path, reason = seen.report.unreadable[0]
             others = len(seen.report.unreadable) - 1
             more = f", and {others} more" if others else ""
             name = path.decode("utf-8", "backslashreplace")
-            self._troubles[UNREADABLE] = FolderAway(f"{name}: cannot be read: {reason}{more}")
+            self._troubles.set(
+                Part.UNREADABLE, FolderAway(f"{name}: cannot be read: {reason}{more}")
+            )
 
     def _tell(self, text: str, path: bytes) -> None:
         key = f"{text} {path!r}"
@@ -248,29 +270,51 @@ class Reconciler:
             self._told.add(key)
             log.warning(text, path=path)
 
+    async def _observe_boards_hashing(self, look: Look, done: Pass) -> bool:
+        """See the boards; hash meanwhile, where none was seen yet: reading one takes its time."""
+        if self._boards:
+            return await self._observe_boards(look, done)
+        seen = asyncio.Event()
+        hashing = asyncio.ensure_future(self._hash_until(seen, done))
+        try:
+            return await self._observe_boards(look, done)
+        finally:
+            seen.set()
+            await hashing
+
+    async def _hash_until(self, enough: asyncio.Event, done: Pass) -> None:
+        """Hash what has settled. What waits or fails is told by the hashing that follows."""
+        hashed = Hashed(more=True)
+        with contextlib.suppress(BoardsyncError):
+            while hashed.more and not (enough.is_set() or self._hurried):
+                hashed = await hash_settled(self._mirror, (), hashed.after, observe_files.MEANWHILE)
+                done.hashed.paths += hashed.paths
+
     async def _observe_boards(self, look: Look, done: Pass) -> bool:
         """See the boards that are due. Returns whether anything there changed."""
         mirror, changed = self._mirror, False
         try:
-            wanted = await asyncio.to_thread(wanted_subfolders, mirror)
+            self._wanted = wanted = await asyncio.to_thread(wanted_subfolders, mirror)
         except BoardsyncError as error:
-            self._troubles[FOLDER] = error
+            self._troubles.set(Part.FOLDER, error)
             return False
-        self._keep_troubles_of(wanted)
+        self._troubles.keep_boards(wanted)
+        self._forget_retired()
         if mirror.gate.wait_seconds() == 0 and await self._server_forgot():
             return changed
+        before = set(self._boards)
         for subfolder in sorted(wanted):
             if mirror.gate.wait_seconds() > 0:
                 self._server_away()
                 return changed
             if look.boards or look.folder or subfolder not in self._boards:
-                changed |= await self._try_board(
-                    subfolder, done, needed=wanted[subfolder] and look.make
-                )
-                gone = isinstance(self._troubles.get(board_key(subfolder)), BoardMissing)
+                changed |= await self._try_board(subfolder, look, done)
+                gone = self._troubles.is_of(subfolder, BoardMissing)
                 if gone and await self._server_forgot():
                     return changed
-        if self._troubles.pop(SERVER, None) is not None:
+        if not (self._dry or self._boards.keys() <= before):
+            await remember_folders(mirror)
+        if self._troubles.clear(Part.SERVER):
             # What waits for longer than the server was away may go now.
             await mirror.state.write(lambda c: transfers.hurry(c, [mirror.number]))
         return changed
@@ -284,44 +328,54 @@ class Reconciler:
             self._server_away()
             return True
         if trouble is None:
-            self._troubles.pop(FORGOTTEN, None)
+            self._troubles.clear(Part.FORGOTTEN)
             return False
         self._forget_boards()
-        self._keep_troubles_of(())
-        self._troubles[FORGOTTEN] = trouble
+        self._troubles.keep_boards(())
+        self._troubles.set(Part.FORGOTTEN, trouble)
         return True
 
     def _server_away(self) -> None:
         """Wait for the server. What is there when it is back has to be seen anew."""
         self._forget_boards()
         trouble = self._mirror.gate.trouble or "server is not available"
-        self._troubles[SERVER] = ServerUnreachable(trouble)
+        self._troubles.set(Part.SERVER, ServerUnreachable(trouble))
 
     def _forget_boards(self) -> None:
         for subfolder in list(self._boards):
             self._forget_board(subfolder)
         self._undecided = True
 
-    def _keep_troubles_of(self, subfolders: Collection[bytes]) -> None:
-        """Forget the troubles of boards that are not wanted any more."""
-        kept = {FOLDER, SERVER, UNREADABLE, RENAMED, WHOLE, FORGOTTEN}
-        kept |= {board_key(one) for one in subfolders}
-        self._troubles = {key: error for key, error in self._troubles.items() if key in kept}
-
-    async def _try_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
+    async def _try_board(self, subfolder: bytes, look: Look, done: Pass) -> bool:
         """See one board; its failure is its own, unless it closes the server's gate."""
-        key = board_key(subfolder)
+        want = self._wanted[subfolder]
+        needed = want is Want.PICTURES and look.make
         try:
             changed = await self._observe_board(subfolder, done, needed=needed)
         except BoardsyncError as error:
             self._forget_board(subfolder)
             self._undecided = True
-            self._troubles[key] = error
             if not isinstance(error, BoardMissing):
+                self._troubles.set(subfolder, error)
                 self._mirror.gate.failed(error, looking=True)
+            elif want is Want.REST:
+                await self._give_up_uploads(subfolder)
+            else:
+                self._troubles.set(subfolder, error)
             return False
         self._mirror.gate.worked()
         return changed
+
+    async def _give_up_uploads(self, subfolder: bytes) -> None:
+        """Forget what was to go to a board that is gone, from a subfolder that is gone, too.
+
+        It is planned anew if they come back.
+        """
+        mirror = self._mirror
+        with mirror.state.read() as connection:
+            board = places.board_for(connection, mirror.number, subfolder)
+        if board is not None:
+            await mirror.state.write(lambda c: transfers.forget_uploads(c, board.id))
 
     async def _observe_board(self, subfolder: bytes, done: Pass, *, needed: bool) -> bool:
         """See one board. needed: without it, something could not be mirrored."""
@@ -349,13 +403,24 @@ class Reconciler:
         """Uploads may go to a board whose items were all read, and to no other."""
         if not unread:
             self._mirror.seen_boards.add(board.id)
-            self._troubles.pop(board_key(subfolder), None)
+            self._troubles.clear(subfolder)
             return
         self._mirror.seen_boards.discard(board.id)
-        self._troubles[board_key(subfolder)] = ServerFault(
-            f"board {board.name!r}: {unread} items cannot be described yet;"
-            " uploads to it wait, since any of them could be ours"
+        self._troubles.set(
+            subfolder,
+            ServerFault(
+                f"board {board.name!r}: {unread} items cannot be described yet;"
+                " uploads to it wait, since any of them could be ours"
+            ),
         )
+
+    def _forget_retired(self) -> None:
+        """Forget boards that went to other subfolders: what they hold has to be seen anew."""
+        with self._mirror.state.read() as connection:
+            current = {one.id for one in places.boards(connection, self._mirror.number)}
+        for subfolder, board in list(self._boards.items()):
+            if board.id not in current:
+                self._forget_board(subfolder)
 
     def _forget_board(self, subfolder: bytes) -> None:
         """See a board anew before anything is sent to it."""
@@ -365,7 +430,7 @@ class Reconciler:
 
     async def _no_board(self, subfolder: bytes, done: Pass) -> bool:
         """There is no such board. A plan that is only shown goes on as if it had been made."""
-        mirror, name = self._mirror, board_name(self._mirror, subfolder)
+        mirror, name = self._mirror, self._mirror.board_name(subfolder)
         if not (self._dry and mirror.settings.create_board and mirror.settings.direction.pushes):
             raise BoardMissing(
                 f"server {mirror.server.name!r} has no board {name!r}; make it, set another"
@@ -386,7 +451,7 @@ class Reconciler:
             await self._hash_and_decide(look, done)
             await self._decide(look, done, everything=everything or self._undecided)
         except SettingsError as error:
-            self._troubles[FOLDER] = error
+            self._troubles.set(Part.FOLDER, error)
             self._undecided = True
 
     async def _decide(self, look: Look, done: Pass, *, everything: bool) -> None:
@@ -397,7 +462,11 @@ class Reconciler:
             return
         mirror = self._mirror
         boards = {key: one for key, one in self._boards.items() if one.id in mirror.seen_boards}
-        plan = await asyncio.to_thread(decide.decide, mirror, boards, self._matching, paths)
+        # Nothing new is fetched from a board whose subfolder is gone.
+        fetching = {key for key, want in self._wanted.items() if want is not Want.REST}
+        plan = await asyncio.to_thread(
+            decide.decide, mirror, boards, self._matching, paths, fetching
+        )  # fmt: skip
         done.plan.actions += plan.actions
         done.plan.partings += plan.partings
         done.plan.held = plan.held
@@ -411,6 +480,9 @@ class Reconciler:
             done.run = await decide.record(mirror, plan, look.cause, done.run)
             if plan.actions:
                 self.planned()
+            if plan.partings:  # whose other side is free now: it may be a case of its own
+                self._undecided = True
+                mirror.hints.boards("links were parted")
         done.next_look_ms = next_look_ms(mirror) if plan.unsure else None
         if plan.unsure and (done.next_look_ms is not None or done.hashed.waiting):
             self._undecided = True
@@ -437,27 +509,18 @@ class Reconciler:
 
     async def note_bug(self, error: Exception) -> None:
         """Let an unforeseen failure be seen where people look: nothing is in step then."""
-        self._troubles[WHOLE] = Bug(f"a pass failed in an unforeseen way: {error!r}; report this")
+        self._troubles.set(
+            Part.PASS, Bug(f"a pass failed in an unforeseen way: {error!r}; report this")
+        )
         try:
             await self._note_troubles(Pass())
         except BoardsyncError as problem:
             log.warning("the trouble could not be recorded", error=str(problem))
 
     async def _note_troubles(self, done: Pass) -> None:
-        done.troubles = list(self._troubles.values())
-        if self._dry:
-            return
-        text = "; ".join(dict.fromkeys(str(error) for error in done.troubles)) or None
-        mirror, moment = self._mirror, now_ms(self._mirror.clock)
-        with mirror.state.read() as connection:
-            before = places.trouble(connection, mirror.number)
-        if (before[0] if before else None) == text:
-            return
-        await mirror.state.write(lambda c: places.note_trouble(c, mirror.number, text, moment))
-        if text:
-            log.warning("waiting", reason=text)
-        else:
-            log.info("going on")
+        done.troubles = self._troubles.all()
+        if not self._dry:
+            await self._troubles.record()
 
 
 def next_look_ms(mirror: Mirror) -> int | None:
@@ -475,8 +538,3 @@ def next_look_ms(mirror: Mirror) -> int | None:
     if asking is not None:
         moments.append(max(asking, now))
     return min(moments, default=None)
-
-
-def board_key(subfolder: bytes) -> str:
-    """Return the name under which a board's trouble is kept."""
-    return f"board of {subfolder!r}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -25,9 +26,10 @@ from boardsync.errors import (
     OutcomeUnknown,
     Refused,
 )
+from boardsync.local.listed import Listed
 from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.links import Consent
-from boardsync.state import links, observations, places, runs, transfers, trash
+from boardsync.state import absence, links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, LinkRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -65,6 +67,10 @@ class Remover:
             lost = isinstance(error, OutcomeUnknown)
             state = TransferState.SENDING if lost else transfer.state
             await postpone(self._mirror, transfer, error, state)
+        subject = (transfer.board, str(transfer.item_id))
+        if subject in self._mirror.awaited:
+            self._mirror.awaited.discard(subject)
+            self._mirror.hints.boards("an item left that a file was to be linked to")
 
     async def _trash_item(self, transfer: TransferRecord) -> None:
         board, link = self._board(transfer), self._link(transfer)
@@ -75,7 +81,7 @@ class Remover:
                 raise FileChanging(reason)
         elif transfer.state is not TransferState.SENDING:
             raise FileChanging("its item is gone already")
-        await self._intend(transfer)
+        await self._intend_removal(transfer, partial(_demand_unshared, link))
         # After a kill it may be in the trash already: the same key finds it there.
         found = item or Item(str(transfer.item_id), board.server_id, transfer.version)
         trashed_id = await self._mirror.server.trash(found, removal_key(transfer))
@@ -96,16 +102,14 @@ class Remover:
             return f"its item belongs to mirror {mark.mirror!r}"
         if link.state == LinkState.SUPERSEDED.value:
             return await self._why_replaced_stays(board, item)
-        if await asyncio.to_thread(mirror.disk.lexists, mirror.absolute(link.path)):
+        if await asyncio.to_thread(Listed(mirror.root, mirror.disk).holds, link.path):
+            # What is there now may be no picture, or hidden by a rule: then nobody deleted it.
+            await mirror.state.write(
+                lambda c: absence.note_files_back(c, mirror.number, [link.path])
+            )
             mirror.hints.path(link.path)
             return "its file is there again"
-        with mirror.state.read() as connection:
-            others = links.others_of_item(connection, link.id)
-            there = [
-                one for one in others
-                if observations.find_file(connection, mirror.number, one.path) is not None
-            ]  # fmt: skip
-        return "another file holds the same picture" if there else None
+        return None
 
     async def _why_replaced_stays(self, board: BoardRecord, item: Item) -> str | None:
         """Look again at an item that newer content replaced. Listings do not tell of stars."""
@@ -134,6 +138,7 @@ class Remover:
             )  # fmt: skip
             if deleted:
                 links.part(c, link.id, LinkState.FILE_GONE, moment)
+            links.note_change(c, transfer.mirror)
             observations.forget_items(c, board.id, [item.item_id])
             places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
@@ -244,6 +249,25 @@ class Remover:
             transfer, state=TransferState.SENDING.value, attempts=transfer.attempts + 1, final=final
         )
 
+    async def _intend_removal(
+        self, transfer: TransferRecord, demand: Callable[[Connection], None]
+    ) -> None:
+        """Make durable that an item is about to go: from here on nobody links it.
+
+        demand: raises unless it still may go. See `state.departures`.
+        """
+        moment = now_ms(self._mirror.clock)
+
+        def write(c: Connection) -> None:
+            demand(c)
+            links.note_change(c, transfer.mirror)
+            transfers.change(
+                c, transfer.id, moment, state=TransferState.SENDING.value,
+                attempts=transfer.attempts + 1,
+            )  # fmt: skip
+
+        await self._mirror.state.write(write)
+
     async def _change(self, transfer: TransferRecord, **values: object) -> None:
         moment = now_ms(self._mirror.clock)
         await self._mirror.state.write(lambda c: transfers.change(c, transfer.id, moment, **values))
@@ -251,11 +275,7 @@ class Remover:
     async def _overtaken(self, transfer: TransferRecord, reason: str) -> None:
         """Give up a removal whose ground is gone; the next pass decides anew."""
         log.info("not removed", path=transfer.path, item=transfer.item_id, reason=reason)
-
         await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
-        if transfer.path is not None:
-            self._mirror.hints.path(transfer.path)
-        self._mirror.hints.boards("a removal was overtaken")
 
     async def _refused(self, transfer: TransferRecord, reason: str) -> None:
         moment = now_ms(self._mirror.clock)
@@ -274,6 +294,15 @@ def removal_key(transfer: TransferRecord) -> str:
     """Return the key of one removal: the same when it is repeated, never another one's."""
     text = f"{transfer.mirror} {transfer.id} {transfer.created_ms} {transfer.item_id}"
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _demand_unshared(link: LinkRecord, c: Connection) -> None:
+    """Raise FileChanging where a link was decided otherwise, or its item is another file's, too."""
+    now = links.find(c, link.id)
+    if now is None or now.state != link.state:
+        raise FileChanging("it was decided otherwise meanwhile")
+    if links.is_shared(c, link.board, link.item_id, link.path):
+        raise FileChanging("another file holds the same picture")
 
 
 def _counts(link: LinkRecord) -> bool:

@@ -6,13 +6,17 @@ UTF-8 show as escapes.
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict
 from typing import Any
 
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.brake import resting
+from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
+from boardsync.engine.room import find_shortage
 from boardsync.errors import SettingsError
 from boardsync.state import (
     holds,
@@ -20,6 +24,7 @@ from boardsync.state import (
     moves,
     observations,
     places,
+    rot,
     runs,
     summary,
     transfers,
@@ -43,13 +48,16 @@ def show(name: bytes | str | None) -> str | None:
     return None if name is None else name.decode("utf-8", "backslashreplace")
 
 
-def status(settings: Settings, state: State | None) -> dict[str, Any]:
+def status(
+    settings: Settings, state: State | None, clock: Clock | None = None
+) -> dict[str, Any]:  # fmt: skip
     """Tell how every mirror stands. state: None while there is none; the answer's shape is one."""
+    clock = clock or SystemClock()
     if state is None:
         mirrors = [_never_run(one) for one in settings.mirrors]
     else:
         with state.read() as connection:
-            mirrors = [_mirror_status(connection, one) for one in settings.mirrors]
+            mirrors = [_mirror_status(connection, settings, one, clock) for one in settings.mirrors]
     return {"state": str(settings.state), "mirrors": mirrors}
 
 
@@ -68,14 +76,22 @@ def _never_run(settings: MirrorSettings) -> dict[str, Any]:
         "refusals": [],
         "holds": [],
         "doubles": [],
+        "rot": [],
         "trash_bytes": 0,
+        "paused": None,
+        "resting": None,
+        "shortage": None,
     }
     return told | asdict(Tally())
 
 
-def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str, Any]:
-    number = places.find_mirror(connection, settings.id)
+def _mirror_status(
+    connection: Connection, whole: Settings, settings: MirrorSettings, clock: Clock
+) -> dict[str, Any]:
     told = _never_run(settings)
+    pause, told["resting"] = resting(connection, whole, settings.id, settings.server, clock)
+    told["paused"] = None if pause is None else asdict(pause)
+    number = places.find_mirror(connection, settings.id)
     if number is None:
         return told
     tally = summary.tally(connection, number, settings.layout)
@@ -103,9 +119,20 @@ def _mirror_status(connection: Connection, settings: MirrorSettings) -> dict[str
          "reason": one.reason}
         for one in tell_doubles(connection, settings, number)
     ]  # fmt: skip
+    told["rot"] = [
+        {"path": show(one.path), "noticed_ms": one.noticed_ms}
+        for one in rot.of_mirror(connection, number, EXAMPLES)
+    ]
     told["trash_bytes"] = trash.count(connection, number)[1]
-    told["condition"] = _condition(tally, trouble)
+    if settings.direction.pulls and transfers.any_waiting(connection, number, transfers.DOWNLOADS):
+        told["shortage"] = _shortage(whole, settings)
+    told["condition"] = _condition(told, tally, trouble)
     return told
+
+
+def _shortage(whole: Settings, settings: MirrorSettings) -> str | None:
+    directory = settings.layout.pull_directory(b"")
+    return find_shortage(os.fsencode(settings.folder), directory, whole.limits.free_disk)
 
 
 def _errors(connection: Connection, number: int) -> list[dict[str, Any]]:
@@ -117,18 +144,24 @@ def _errors(connection: Connection, number: int) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _condition(tally: Tally, trouble: tuple[str, int] | None) -> str:
-    """Say it in one word: the worst that is true."""
-    if trouble:
+def _condition(
+    told: dict[str, Any], tally: Tally, trouble: tuple[str, int] | None
+) -> str:  # fmt: skip
+    """Say it in one word: the worst that is true. While it is paused nobody looks for more."""
+    if told["paused"]:
+        return "paused"
+    if trouble or told["shortage"]:
         return "waiting"
     if tally.held:
         return "held"
     if tally.failing:
         return "failing"
+    if tally.waiting and told["resting"]:
+        return "quiet"
     if tally.waiting or tally.settling or tally.unread or tally.unproven:
         return "working"
     # On one side only: what cannot be sent, and what was deleted on the other.
-    return "incomplete" if tally.refused or tally.apart else "synced"
+    return "incomplete" if tally.refused or tally.apart or tally.rotten else "synced"
 
 
 def history(

@@ -21,7 +21,7 @@ from boardsync.engine.report import show
 from boardsync.engine.told import require_folder, require_server
 from boardsync.errors import FileChanging, Refused
 from boardsync.files.snapshot import digest_file
-from boardsync.local.trash import holds
+from boardsync.local.trash import holds, settle
 from boardsync.model import FileStat, Item, LinkState, Mark
 from boardsync.plan.names import numbered_path
 from boardsync.plan.tokens import token_for
@@ -185,6 +185,7 @@ class Restorer:
             if not disk.lexists(self._mirror.absolute(final)):
                 return None
             if holds(self._mirror.absolute(final), digest, disk):
+                settle(self._mirror.absolute(final), self._mirror.root, disk)
                 return final
         return None
 

@@ -18,10 +18,11 @@ from sqlalchemy import Connection
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
+from boardsync.engine.rehash import rehash
 from boardsync.engine.trash_can import purge_expired, purge_seconds
 from boardsync.errors import BoardsyncError
 from boardsync.plan.backoff import CAP_SECONDS
-from boardsync.state import jobs, moves, places, runs, transfers
+from boardsync.state import jobs, moves, pauses, places, runs, transfers
 from boardsync.state.copies import check_integrity, copy_database
 from boardsync.state.trouble import opening
 
@@ -66,6 +67,7 @@ def plan_jobs(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
         ("rescan", _rescan, every.full_rescan_every),
         ("prune", _prune, min(every.history_keep, 86_400.0)),
         ("back_up", _back_up, every.backup_every),
+        ("rehash", rehash, every.rehash_every),
         ("purge_trash", purge_expired, purge_seconds(assembly.settings)),
     ):
         first = _seconds_until_due(done.get(name), now, seconds)
@@ -121,10 +123,17 @@ async def follow_clock(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
 
 
 async def _plan_anew(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
-    """Take back dates that are too far away: the timetable's, and when transfers may go."""
-    latest = now_ms(assembly.clock) + int(LONGEST_WAIT_SECONDS * 1000)
+    """Take back dates that are too far away: the timetable's, of transfers and of pauses."""
+    now = now_ms(assembly.clock)
+    latest = now + int(LONGEST_WAIT_SECONDS * 1000)
     numbers = [mirror.number for mirror in assembly.mirrors]
-    await assembly.state.write(partial(transfers.hurry, mirrors=numbers, after_ms=latest))
+
+    def write(c: Connection) -> None:
+        transfers.hurry(c, numbers, after_ms=latest)
+        pauses.begin_anew(c, now)
+
+    await assembly.state.write(write)
+    assembly.pauses.read()
     plan_jobs(scheduler, assembly)
     for carrier in assembly.carriers.values():
         carrier.wake()

@@ -154,6 +154,9 @@ async def purge_expired(assembly: Assembly) -> bool:
         keep = mirror.settings.trash.keep
         if keep is None:
             continue
+        if mirror.brake.pause() is not None:
+            whole = False
+            continue
         before = now_ms(assembly.clock) - int(keep * 1000)
         told = await _purge_older(mirror, before)
         whole &= not any(one.later for one in told)

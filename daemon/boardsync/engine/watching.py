@@ -20,32 +20,47 @@ CHECK_SECONDS = 2.0
 
 
 class Watching:
-    """Keeps one mirror's folder watched, whatever happens to the folder or to the watcher."""
+    """Keeps one mirror's folder watched, whatever happens to the folder or to the watcher.
+
+    failed: what of ours goes wrong at it, None while all is well.
+    """
 
     def __init__(self, worker: Worker, clock: Clock) -> None:
         self._worker = worker
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._watcher: Watcher | None = None
+        self._ended = False
         self._ignore_file = b""
         self._losses = 0
         self._last_loss: dict[str, object] | None = None
+        self._answered = clock.monotonic()
+        self.failed: str | None = None
 
     async def run(self) -> None:
         """Watch until cancelled; look after the watcher every few seconds."""
         try:
             while True:
+                failed = None
                 try:
                     await asyncio.to_thread(self._start_or_check)
                 except BoardsyncError as error:
                     log.debug("not watching yet", mirror=self._worker.mirror.name, why=str(error))
-                except Exception:
+                except Exception as error:
                     # The mirror goes on by its timetable; that nobody watches must be told.
                     log.exception("bug: watching failed", mirror=self._worker.mirror.name)
+                    failed = repr(error)
+                self.failed, self._answered = failed, self._clock.monotonic()
                 await self._clock.sleep(CHECK_SECONDS)
         finally:
+            self._ended = True
             if self._watcher is not None:
                 self._watcher.stop()
+
+    @property
+    def silent_seconds(self) -> float:
+        """How long ago the folder last answered: a share that hangs answers nobody."""
+        return self._clock.monotonic() - self._answered
 
     def stats(self) -> dict[str, object]:
         """Return how the folder is watched, and the watcher's counters, for status.
@@ -77,6 +92,9 @@ class Watching:
             poll_interval=mirror.settings.poll_interval,
         )
         self._watcher.start()
+        if self._ended:  # meanwhile, on the loop
+            self._watcher.stop()
+            return
         self._hand_over(Rescan("watching begins"))
 
     def _hand_over(self, hint: Hint | Rescan) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.brake import resting
+from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
 from boardsync.engine.report import link_values, show
 from boardsync.engine.subject import path_below
@@ -17,29 +19,35 @@ from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
-from boardsync.state import links, observations, places, transfers
+from boardsync.state import links, observations, places, rot, transfers
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
 
 
 def why(
-    settings: Settings, state: State, subject: str, here: str | None = None
-) -> list[dict[str, Any]]:
+    settings: Settings, state: State, subject: str, here: str | None = None,
+    clock: Clock | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Tell everything that is known of a file (a path) or an item (its id), in every mirror.
 
     here: the folder that a relative path may start from, besides the mirror's.
     """
-    told = []
+    told: list[dict[str, Any]] = []
+    clock = clock or SystemClock()
     with state.read() as connection:
         for mirror in settings.mirrors:
             number = places.find_mirror(connection, mirror.id)
             if number is None:
                 continue
+            found: list[dict[str, Any]] = []
             path = path_below(os.fsencode(mirror.folder), subject, here)
             if path is not None:
-                told += _why_file(connection, mirror, number, path)
+                found += _why_file(connection, mirror, number, path)
             for board in places.boards(connection, number):
-                told += _why_item(connection, mirror, board, subject)
+                found += _why_item(connection, mirror, board, subject)
+            if found:
+                _, words = resting(connection, settings, mirror.id, mirror.server, clock)
+                told += [one | {"resting": words} for one in found]
     return told
 
 
@@ -54,8 +62,10 @@ def _why_file(
         return []
     verdict: str | None = ignored or "not in the folder (any more); its links are kept"
     if file is not None:
-        verdict = _verdict_before_links(file, moving) or _verdict_of_links(
-            connection, number, file, known
+        verdict = (
+            _verdict_before_links(file, moving)
+            or _verdict_of_rot(connection, number, path)
+            or _verdict_of_links(connection, number, file, known)
         )
     return [
         {
@@ -99,6 +109,12 @@ def _verdict_before_links(file: FileRecord, moving: list[TransferRecord]) -> str
         return None
     error = f"; last error: {live[0].error}" if live[0].error else ""
     return f"waiting to be sent: {live[0].reason}{error}"
+
+
+def _verdict_of_rot(connection: Connection, number: int, path: bytes) -> str | None:
+    if rot.find(connection, number, path) is None:
+        return None
+    return f"rotten: {rot.ROTTEN}, `boardsync mend` fetches its item"
 
 
 def _verdict_of_links(

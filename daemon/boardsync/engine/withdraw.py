@@ -84,20 +84,30 @@ class Withdrawer:
             return "newer content of its file has taken its place since"
         if found is not None and not found.trashed:
             await self._require_ours(board, one, found)
-        since = max(link.since_ms for link in one.links) if one.begun else await self._begin(one)
         item = found or Item(one.item_id, board.server_id, one.version)
+        mirror.leaving.add((one.board, one.item_id))  # from here on nobody links it
         try:
-            trashed_id = await mirror.server.trash(item, self._key(one, since))
+            if not await self._take(one, item):
+                return None if one.begun else GONE
+        finally:
+            mirror.leaving.discard((one.board, one.item_id))
+        log.info("item taken back", path=one.path, item=one.item_id, board=board.name)
+        return "taken off its board, into the server's trash"
+
+    async def _take(self, one: Brought, item: Item) -> bool:
+        """Put the item into the trash and record that. False: it is not there."""
+        since = max(link.since_ms for link in one.links) if one.begun else await self._begin(one)
+        try:
+            trashed_id = await self._mirror.server.trash(item, self._key(one, since))
         except Missing:
-            return None if one.begun else GONE
+            return False
         except (ItemChanged, Refused):
             await self._call_off(one)
             raise
-        await mirror.state.write(
+        await self._mirror.state.write(
             partial(self._item_withdrawn, one=one, item=item, trashed_id=trashed_id)
         )
-        log.info("item taken back", path=one.path, item=one.item_id, board=board.name)
-        return "taken off its board, into the server's trash"
+        return True
 
     async def _find(self, board: BoardRecord, one: Brought) -> Item | None:
         found = await self._mirror.server.items(board.server_id, [one.item_id])
@@ -115,25 +125,30 @@ class Withdrawer:
         mark = marks.get(item.item_id)
         if mark is not None and mark.mirror != self._mirror.key:
             raise Refused(f"kept: it belongs to mirror {mark.mirror!r}")
-        other = self._other_file(one)
-        if other is not None:
-            raise Refused(f"kept: {show(other)} holds the same picture")
-
-    def _other_file(self, one: Brought) -> bytes | None:
-        """Return a file that another run put in step with the item."""
-        ours = {link.id for link in one.links}
         with self._mirror.state.read() as connection:
-            for link in links.of_item(connection, one.board, one.item_id):
-                if link.id in ours or link.state != LinkState.AGREED.value:
-                    continue
-                if observations.find_file(connection, self._mirror.number, link.path) is not None:
-                    return link.path
-        return None
+            self._require_alone(connection, one)
+
+    def _require_alone(self, connection: Connection, one: Brought) -> None:
+        """Raise Refused when another run put another file in step with the item."""
+        ours = {link.id for link in one.links}
+        for link in links.of_item(connection, one.board, one.item_id):
+            if link.id in ours or link.state != LinkState.AGREED.value:
+                continue
+            if observations.find_file(connection, self._mirror.number, link.path) is not None:
+                raise Refused(f"kept: {show(link.path)} holds the same picture")
 
     async def _begin(self, one: Brought) -> int:
-        """Have nothing decided about the picture any more. Returns since when (ms)."""
+        """Have nothing decided about the picture any more. Returns since when (ms).
+
+        Raises Refused when another file has been linked to it meanwhile.
+        """
         moment = now_ms(self._mirror.clock)
-        await self._mirror.state.write(partial(_note_undone, changed=one.links, moment=moment))
+
+        def write(c: Connection) -> None:
+            self._require_alone(c, one)
+            _note_undone(c, one.links, moment)
+
+        await self._mirror.state.write(write)
         return moment
 
     async def _call_off(self, one: Brought) -> None:

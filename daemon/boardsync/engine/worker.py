@@ -16,6 +16,8 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.reconcile import Look, Pass, Reconciler
 from boardsync.errors import TryAgain
 from boardsync.state import transfers
+from boardsync.telemetry import names
+from boardsync.telemetry.counters import counters
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +29,8 @@ LISTING_SHARE = 100.0
 """A listing that took n seconds is not asked for again within this many times n."""
 WALK_SHARE = 20.0
 """While there is a trouble, a walk of the folder is not made again within so many times as long."""
+PAUSED_SECONDS = 60.0
+"""Between two looks whether a pause has ended by itself."""
 MOST_ROUNDS = 5
 """So often what was carried out is looked at again within one `once`."""
 PROOF_SECONDS = 1.0
@@ -54,10 +58,17 @@ class Worker:
         self._next_doubt: float | None = None
         self._next_proof: float | None = None
         self._stopping = False
+        self._retired = False
+        self._was_paused = False
         self.last: Pass | None = None
+
+    def wake(self) -> None:
+        """Say that a pause was begun or ended."""
+        self._wake.set()
 
     def hint_path(self, path: bytes, *, closed: bool) -> None:
         """Something happened at a path. closed: a writer closed it, or it was renamed here."""
+        self._count_hint("path")
         self._look.paths.add(path)
         if closed:
             self._look.closed.add(path)
@@ -70,26 +81,52 @@ class Worker:
 
     def hint_everything(self, cause: str) -> None:
         """Look at the whole folder and every board."""
+        self._count_hint("everything")
         self._look.folder = self._look.boards = True
         self._look.cause = cause
         self._wake.set()
 
     def hint_boards(self, cause: str) -> None:
         """Look at the boards only, and decide about everything."""
+        self._count_hint("boards")
         self._look.boards = self._look.decide = True
         self._look.cause = cause
         self._wake.set()
+
+    def _count_hint(self, subject: str) -> None:
+        counters.add(names.HINTS, mirror=self.mirror.name, subject=subject)
 
     def stop(self) -> None:
         """Make no further pass."""
         self._stopping = True
         self._wake.set()
 
+    def follow(self, schedule: ScheduleSettings) -> None:
+        """Go by another timetable from now on."""
+        self._schedule = schedule
+        self._wake.set()
+
+    def stand_down(self) -> None:
+        """Make no further pass, for nobody: another worker takes the mirror over.
+
+        A pass that is under way ends as soon as it can; `at_rest` tells when.
+        """
+        self._retired = True
+        self.reconciler.hurry_up()
+        self.stop()
+
+    async def at_rest(self) -> None:
+        """Return once no pass is under way."""
+        await self.reconciler.at_rest()
+
     async def run(self) -> None:
         """Make passes until stopped."""
         with structlog.contextvars.bound_contextvars(mirror=self.mirror.name):
             while not self._stopping:
-                await self.mirror.clock.wait(self._wake, self._seconds_to_timer())
+                await self.mirror.clock.wait(self._wake, self._seconds_to_look())
+                if self._is_paused():
+                    self._wake.clear()
+                    continue
                 if self._look.paths and not self._look.folder:
                     await self.mirror.clock.sleep(GATHER_SECONDS)
                 self._wake.clear()
@@ -97,11 +134,27 @@ class Worker:
                 if look is not None and not self._stopping:
                     await self._guarded(look)
 
+    def _is_paused(self) -> bool:
+        """Tell whether to make no pass; after a pause everything is looked at."""
+        was, self._was_paused = self._was_paused, self.mirror.brake.pause() is not None
+        if was and not self._was_paused:
+            self.hint_everything("resumed")
+        return self._was_paused
+
+    def _seconds_to_look(self) -> float | None:
+        if not self._is_paused():
+            return self._seconds_to_timer()
+        left = self.mirror.brake.seconds_to_release()
+        return PAUSED_SECONDS if left is None else min(PAUSED_SECONDS, left)
+
     async def pass_now(self, look: Look) -> Pass:
-        """Make one pass for somebody who waits for it."""
+        """Make one pass for somebody who waits for it. Raises TryAgain once it stood down."""
+        if self._retired:
+            raise TryAgain(f"mirror {self.mirror.name}: its settings were read again; ask again")
         done = await self.reconciler.look(look)
         self._plan_timers(look, done)
         self.last = done
+        self._count_pass("trouble" if done.troubles else "done")
         self._carrier.wake()
         self._wake.set()
         return done
@@ -113,11 +166,16 @@ class Worker:
         except TryAgain as error:
             # The state's trouble: that of folder and server is part of what a pass finds.
             log.warning("a pass could not be made; it is tried again", error=str(error))
+            self._count_pass("failed")
             self._retry_later()
         except Exception as error:
             log.exception("bug: a pass failed in an unforeseen way")
+            self._count_pass("failed")
             await self.reconciler.note_bug(error)
             self._retry_later()
+
+    def _count_pass(self, outcome: str) -> None:
+        counters.add(names.PASSES, mirror=self.mirror.name, outcome=outcome)
 
     def _take(self) -> Look | None:
         """Take the merged hints, and what the timers ask for. None: nothing to look at."""
@@ -176,6 +234,8 @@ class Worker:
 
     def _listing_interval(self, seconds: float) -> float:
         schedule = self._schedule
+        if self.mirror.brake.is_quiet():
+            return max(schedule.listing_poll_max, self.mirror.server.capabilities.poll_floor)
         floor = max(schedule.listing_poll_min, self.mirror.server.capabilities.poll_floor)
         return max(floor, min(schedule.listing_poll_max, seconds * LISTING_SHARE))
 
@@ -230,5 +290,6 @@ class Worker:
     async def hurry(self) -> None:
         """Let waiting transfers go at once: a person asked."""
         number = self.mirror.number
+        self.mirror.brake.look_again()
         await self.mirror.state.write(lambda c: transfers.hurry(c, [number]))
         self._carrier.wake()

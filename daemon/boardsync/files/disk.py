@@ -6,6 +6,7 @@ refused, what a power cut takes. Whoever is given no disk uses the machine's own
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import os
@@ -67,6 +68,9 @@ class Disk(Protocol):
         """Flush what was written to an open stream to the disk."""
 
     def mkdir(self, path: PathArg, /) -> None: ...
+    def make_private(self, path: PathArg, /) -> None:
+        """Let nobody but its owner into a directory, where the filesystem knows owners."""
+
     def rmdir(self, path: PathArg, /) -> None: ...
     def unlink(self, path: PathArg, /) -> None: ...
     def link(self, source: bytes, target: bytes, /) -> None: ...
@@ -74,6 +78,11 @@ class Disk(Protocol):
     def rename_noreplace(self, source: bytes, target: bytes, /) -> bool:
         """Rename, never over anything. False where kernel, C library or filesystem lack it."""
 
+    def room(self, path: PathArg, /) -> tuple[int, int]:
+        """Return how many bytes are free for us on a directory's disk, and how many it has."""
+
+    def chown(self, fd: int, user: int, group: int, /) -> None: ...
+    def chmod(self, fd: int, mode: int, /) -> None: ...
     def set_times(self, path: PathArg, moment_ns: int, /) -> None: ...
     def getxattr(self, path: PathArg, name: str, /) -> bytes: ...
     def setxattr(self, path: PathArg, name: str, value: bytes, /) -> None: ...
@@ -96,6 +105,8 @@ class SystemDisk:
     rmdir = staticmethod(os.rmdir)
     unlink = staticmethod(os.unlink)
     replace = staticmethod(os.replace)
+    chown = staticmethod(os.fchown)
+    chmod = staticmethod(os.fchmod)
 
     def realpath(self, path: bytes) -> bytes:
         return os.path.realpath(path)
@@ -122,6 +133,14 @@ class SystemDisk:
         if code in _UNSUPPORTED:
             return False
         raise OSError(code, os.strerror(code), os.fsdecode(source), None, os.fsdecode(target))
+
+    def make_private(self, path: PathArg) -> None:
+        with contextlib.suppress(OSError):
+            os.chmod(path, 0o700)
+
+    def room(self, path: PathArg) -> tuple[int, int]:
+        told = os.statvfs(path)
+        return told.f_bavail * told.f_frsize, told.f_blocks * told.f_frsize
 
     def set_times(self, path: PathArg, moment_ns: int) -> None:
         os.utime(path, ns=(moment_ns, moment_ns))

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import os
 import secrets
+from collections.abc import Callable
 from typing import BinaryIO
 
 from boardsync.files.disk import SYSTEM, Disk, PathArg
@@ -138,8 +139,13 @@ def remove_if_there(path: PathArg, disk: Disk = SYSTEM) -> bool:
     return True
 
 
-def make_directories(path: PathArg, disk: Disk = SYSTEM) -> None:
-    """Make a directory and its parents, each durable in its own parent."""
+def make_directories(
+    path: PathArg, disk: Disk = SYSTEM, made: Callable[[bytes], None] = lambda _: None
+) -> None:  # fmt: skip
+    """Make a directory and its parents, each durable in its own parent.
+
+    made: is told of each that was not there, before that is durable.
+    """
     absolute = os.path.abspath(os.fsencode(path))
     missing: list[bytes] = []
     while not disk.isdir(absolute):
@@ -148,10 +154,41 @@ def make_directories(path: PathArg, disk: Disk = SYSTEM) -> None:
     for directory in reversed(missing):
         try:
             disk.mkdir(directory)
+            made(directory)
         except FileExistsError:
             if not disk.isdir(directory):
                 raise
         fsync_directory(os.path.dirname(directory), disk)
+
+
+def make_durable_directory(
+    directory: bytes, top: bytes, durable: set[bytes], disk: Disk = SYSTEM,
+    made: Callable[[bytes], None] = lambda _: None,
+) -> None:  # fmt: skip
+    """Make a directory and its parents, and make durable what was there of them up to `top`.
+
+    Another process may have made them, and have been killed before that was durable. durable:
+    those of which it is known; this one is added. made: as of `make_directories`.
+    """
+    make_directories(directory, disk, made)
+    if directory not in durable:
+        settle_name(directory + b"/", top, disk)
+        durable.add(directory)
+
+
+def settle_name(path: PathArg, top: PathArg, disk: Disk = SYSTEM) -> None:
+    """Make durable that a file is found at a path, and the directories from there up to `top`.
+
+    Whoever gave it the name may have been killed before that was certain: what is recorded of it
+    would outlive the file. Directories further up that may not be opened are left out: nobody with
+    our rights made them. Raises OSError.
+    """
+    directory, last = _directory_of(os.fsencode(path)), os.fsencode(top)
+    fsync_directory(directory, disk)
+    while directory.startswith(last) and directory not in (last, b"/"):
+        directory = _directory_of(directory)
+        with contextlib.suppress(PermissionError):
+            fsync_directory(directory, disk)
 
 
 def _directory_of(path: bytes) -> bytes:

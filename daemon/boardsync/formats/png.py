@@ -6,6 +6,8 @@ import zlib
 from collections.abc import Collection, Iterator
 from typing import Final
 
+from deflate import crc32
+
 from boardsync.errors import PictureRefused
 from boardsync.formats import PNG
 from boardsync.formats.verdict import Extent, Proof, Verdict
@@ -78,7 +80,7 @@ class PngStream:
 
     def _take_body(self, view: memoryview) -> int:
         piece = view[: self._body_left]
-        self._crc = zlib.crc32(piece, self._crc)
+        self._crc = crc32(piece, self._crc)
         self._body_left -= len(piece)
         return len(piece)
 
@@ -102,7 +104,7 @@ class PngStream:
         length, self._kind = int.from_bytes(field[:4], "big"), field[4:]
         self._chunks += 1
         self._fault = self._fault_of_header(length)
-        self._crc = zlib.crc32(self._kind)
+        self._crc = crc32(self._kind)
         self._has_pixels = self._has_pixels or self._kind == b"IDAT"
         if self._kind == b"IHDR":
             self._wanted, self._field = _IHDR_LENGTH, self._image_header
@@ -126,7 +128,7 @@ class PngStream:
         return None
 
     def _image_header(self, field: bytes) -> None:
-        self._crc = zlib.crc32(field, self._crc)
+        self._crc = crc32(field, self._crc)
         width, height = int.from_bytes(field[:4], "big"), int.from_bytes(field[4:8], "big")
         self._size = width, height
         if not width or not height:

@@ -19,7 +19,8 @@ class ScanReport:
     unreadable: paths that could not be looked at, and why. symlinks: not followed. (Of these
     two only the first thousand are listed.) mounts: directories on another device than the one
     above; one that was there the last time and is missing here is an unmounted disk, not a
-    deletion. walked: directories that `scan_paths` went through to the bottom.
+    deletion. walked: directories that `scan_paths` went through to the bottom. temporaries:
+    files of boardsync itself that are being written, or were when it ended.
     """
 
     root: RootIdentity | None = None
@@ -30,6 +31,7 @@ class ScanReport:
     symlinks: list[bytes] = field(default_factory=list)
     mounts: list[bytes] = field(default_factory=list)
     walked: list[bytes] = field(default_factory=list)
+    temporaries: list[bytes] = field(default_factory=list)
     finished: bool = False
     _places: set[bytes] = field(default_factory=set)
 

@@ -23,6 +23,11 @@ class RootIdentity(NamedTuple):
     device: int
     inode: int
 
+    @property
+    def recorded(self) -> str:
+        """The identity as the state keeps it."""
+        return f"{self.device}:{self.inode}"
+
 
 def open_root(path: bytes, disk: Disk = SYSTEM) -> RootIdentity:
     """Check that a mirror's folder is there and can be listed, and tell which one it is.

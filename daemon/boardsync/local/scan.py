@@ -14,8 +14,10 @@ from typing import NamedTuple
 
 from boardsync.errors import Bug, FolderAway
 from boardsync.files.disk import SYSTEM, Disk, Entry
+from boardsync.files.durable import TEMP_PREFIX
 from boardsync.files.snapshot import stat_of
 from boardsync.local.ignore import Reason, Rules
+from boardsync.local.listed import Listed
 from boardsync.local.report import ScanReport
 from boardsync.local.root import RootIdentity, in_words, open_root, read_ignore_file
 from boardsync.model import FileStat
@@ -75,11 +77,18 @@ def scan_paths(
     base = _base(root)
     above: dict[bytes, _Kind] = {}
     gone: list[bytes] = []
+    names = Listed(root, disk)
     walked: bytes | None = None
     for path in sorted(wanted, key=_prefix):
         if walked is not None and path.startswith(walked):
             continue
         kind = _kind(base, path, above, report, disk)
+        if kind in (_Kind.FILE, _Kind.DIRECTORY) and (listed := names.path(path)) != path:
+            # The filesystem ignores case: what is there has another name.
+            gone.append(path)
+            if listed in wanted:
+                continue
+            path = listed
         if kind is _Kind.NOTHING:
             gone.append(path)
         elif kind is _Kind.DIRECTORY and _is_wanted(path, True, rules, report):
@@ -121,6 +130,8 @@ def list_directory(
                     names.append(name)
                 else:
                     report.ignore(verdict.reason)
+                    if name.startswith(TEMP_PREFIX) and name[-1] != _SLASH:
+                        report.temporaries.append(prefix + name)
     except OSError as error:
         report.unseen(prefix[:-1], in_words(error))
     names.sort()

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from boardsync.errors import FileChanging, FolderAway, NoRoom, Refused
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.files.durable import (
-    make_directories,
+    make_durable_directory,
     move_without_replacing,
     remove_if_there,
+    settle_name,
 )
 from boardsync.files.snapshot import digest_file
 from boardsync.plan.names import numbered_path
@@ -32,6 +33,7 @@ class LocalTrash:
     folder: bytes
     root: bytes
     disk: Disk = field(default=SYSTEM, repr=False, compare=False)
+    _durable: set[bytes] = field(default_factory=set, init=False, repr=False, compare=False)
 
     def place_for(self, path: bytes, day: str) -> bytes:
         """Return a free place for a file, as an absolute path. Nothing is made.
@@ -53,12 +55,13 @@ class LocalTrash:
         """
         source = os.path.join(self.folder, path)
         if not self.disk.lexists(source) and holds(place, digest, self.disk):
+            settle(place, self._top, self.disk)
             return
         _demand(source, digest, self.disk)
-        _move(source, place, self.disk)
+        self._move(source, place, self._top)
         if not holds(place, digest, self.disk):
             # Written to between the look and the rename: that content is nobody's to remove.
-            _move(place, source, self.disk)
+            self._move(place, source, self.folder)
             raise FileChanging(f"{os.fsdecode(source)}: changed while it was moved")
 
     def take_out(self, place: bytes, digest: str, target: bytes) -> bytes:
@@ -71,10 +74,11 @@ class LocalTrash:
             path = numbered_path(target, number)
             absolute = os.path.join(self.folder, path)
             if not self.disk.lexists(place) and holds(absolute, digest, self.disk):
+                settle(absolute, self.folder, self.disk)
                 return path
             _demand(place, digest, self.disk)
             try:
-                _move(place, absolute, self.disk)
+                self._move(place, absolute, self.folder)
             except FileExistsError:
                 continue
             self._tidy(place)
@@ -88,6 +92,26 @@ class LocalTrash:
         removed = remove_if_there(place, self.disk)
         self._tidy(place)
         return removed
+
+    @property
+    def _top(self) -> bytes:
+        """The directory that `.boardsync-trash` lies in, or the one above a configured place."""
+        return os.path.dirname(os.path.dirname(self.root))
+
+    def _move(self, source: bytes, target: bytes, top: bytes) -> None:
+        """Rename a file into a directory that is made where it is missing. top: see `settle`."""
+        try:
+            if target.startswith(self.root + b"/") and not self.disk.isdir(self.root):
+                make_durable_directory(self.root, top, self._durable, self.disk)
+                self.disk.make_private(self.root)
+            make_durable_directory(os.path.dirname(target), top, self._durable, self.disk)
+            move_without_replacing(source, target, self.disk)
+        except FileExistsError:
+            raise
+        except FileNotFoundError as error:
+            raise FileChanging(f"{os.fsdecode(source)}: vanished before it was moved") from error
+        except OSError as error:
+            raise _in_words(error, target) from error
 
     def _tidy(self, place: bytes) -> None:
         """Remove the directories that a file leaves empty, up to the root."""
@@ -117,10 +141,23 @@ def open_trash(
 
 
 def holds(path: bytes, digest: str, disk: Disk = SYSTEM) -> bool:
-    """Tell whether a file is there and holds this picture."""
+    """Tell whether a file is there and holds this picture, as far as it can be read now."""
+    try:
+        return surely_holds(path, digest, disk)
+    except FolderAway:
+        return False
+
+
+def surely_holds(path: bytes, digest: str, disk: Disk = SYSTEM) -> bool:
+    """Tell the same. Raises FolderAway where a disk's failure leaves it open."""
     try:
         return digest_file(path, disk)[0] == digest
-    except (FileChanging, Refused):
+    except FileChanging as error:
+        failure = error.__cause__
+        if failure is None or isinstance(failure, FileNotFoundError):
+            return False
+        raise FolderAway(str(error)) from error
+    except Refused:
         return False
 
 
@@ -129,16 +166,15 @@ def _demand(path: bytes, digest: str, disk: Disk) -> None:
         raise FileChanging(f"{os.fsdecode(path)}: not the picture any more that was to be moved")
 
 
-def _move(source: bytes, target: bytes, disk: Disk) -> None:
+def settle(path: bytes, top: bytes, disk: Disk) -> None:
+    """Make the name of a file durable that was found where a kill may have left it.
+
+    top: the directory above which everything is durable. Raises NoRoom and FolderAway.
+    """
     try:
-        make_directories(os.path.dirname(target), disk)
-        move_without_replacing(source, target, disk)
-    except FileExistsError:
-        raise
-    except FileNotFoundError as error:
-        raise FileChanging(f"{os.fsdecode(source)}: vanished before it was moved") from error
+        settle_name(path, top, disk)
     except OSError as error:
-        raise _in_words(error, target) from error
+        raise _in_words(error, path) from error
 
 
 def _in_words(error: OSError, target: bytes) -> NoRoom | FolderAway:

@@ -8,10 +8,9 @@ wrong.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
-from isal import isal_zlib
+from deflate import DeflateError, adler32, zlib_decompress
 
 from boardsync.formats.png import chunks
 
@@ -26,11 +25,9 @@ _LENGTHS: Final = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"pHYs": 9, b"tIME": 7}
 """Chunks that change no pixel, and how long they have to be."""
 _TEXTS: Final = frozenset({b"tEXt", b"iTXt"})
 _MOST_TEXT: Final = 4 << 20
-_UNSOUND: Final[type[Exception]] = vars(isal_zlib)["error"]  # its stubs call it an instance
+_MOST_ROWS: Final = 256 << 20
+"""In bytes. What is larger is left to the decoder, which takes its time and says what it lacks."""
 _KNOWN_FILTERS: Final = bytes(range(5))
-_INPUT_STEP: Final = 64 << 10
-_OUTPUT_STEP: Final = 256 << 10
-"""In bytes: what is inflated stays in the processor's cache, and a bomb stays small."""
 
 
 def is_sound_plain_png(content: bytes) -> bool:
@@ -40,12 +37,12 @@ def is_sound_plain_png(content: bytes) -> bool:
     nothing against a picture.
     """
     packed = _plain_rows(content)
-    if packed is None:
+    if packed is None or packed[0] * packed[1] > _MOST_ROWS:
         return False
     row, height, pieces = packed
     try:
-        return _inflates_to_rows(pieces, row, height)
-    except _UNSOUND:
+        return _are_rows(pieces, row, height)
+    except (DeflateError, MemoryError):
         return False
 
 
@@ -84,28 +81,18 @@ def _is_plain_text(kind: bytes, data: memoryview) -> bool:
     return kind == b"tEXt" or bytes(data[len(keyword) + 1 : len(keyword) + 2]) == b"\0"
 
 
-def _inflates_to_rows(pieces: list[memoryview], row: int, height: int) -> bool:
-    """Inflate once, keeping nothing. row: bytes with its filter number, which is its first."""
-    inflater = isal_zlib.decompressobj()
-    position, wanted = 0, row * height
-    for piece in _steps(pieces):
-        if inflater.eof:
-            return False
-        data: bytes | memoryview = piece
-        rows = b""
-        # A full step may have left output behind although all input is consumed.
-        while (data or len(rows) == _OUTPUT_STEP) and not inflater.eof:
-            rows = inflater.decompress(data, _OUTPUT_STEP)
-            if rows[-position % row :: row].translate(None, _KNOWN_FILTERS):
-                return False
-            position += len(rows)
-            if position > wanted:
-                return False
-            data = inflater.unconsumed_tail
-    return inflater.eof and not inflater.unused_data and position == wanted
+def _are_rows(pieces: list[memoryview], row: int, height: int) -> bool:
+    """Inflate all at once. row: bytes with its filter number, which is its first.
 
-
-def _steps(pieces: list[memoryview]) -> Iterator[memoryview]:
-    for piece in pieces:
-        for start in range(0, len(piece), _INPUT_STEP):
-            yield piece[start : start + _INPUT_STEP]
+    Raises DeflateError when the packed rows are damaged or inflate to more.
+    """
+    packed = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+    rows = zlib_decompress(packed, row * height)
+    # Its checksum is the last of a stream: so nothing follows it.
+    checksum = int.from_bytes(packed[-4:], "big")
+    filters = rows[::row]
+    return (
+        len(rows) == row * height
+        and adler32(rows) == checksum
+        and not filters.translate(None, _KNOWN_FILTERS)
+    )

@@ -53,9 +53,10 @@ class FileCase:
     """A file to push, whole and hashed, with everything that is known of its picture.
 
     of_path: links of this path. of_digest: links of other paths with the same digest on the
-    same board. own: items found by their mark, oldest first. trashed: where the item of this
-    very content lies in the trash, which newer content had replaced. origin: an unlinked item
-    on the board that these very bytes were once pulled from. pulled: it lies where pulled files
+    same board; elsewhere: agreed ones on other boards. own: items found by their mark, oldest
+    first. trashed: where the item of this very content lies in the trash, which newer content
+    had replaced. origin: an unlinked item on the board that these very bytes were once pulled
+    from. origin_changed: that item may have changed since. pulled: it lies where pulled files
     go, and is not to be sent.
     """
 
@@ -63,9 +64,11 @@ class FileCase:
     digest: str
     of_path: tuple[KnownLink, ...] = ()
     of_digest: tuple[KnownLink, ...] = ()
+    elsewhere: tuple[KnownLink, ...] = ()
     own: tuple[OwnItem, ...] = ()
     trashed: str | None = None
     origin: OwnItem | None = None
+    origin_changed: bool = False
     pulled: bool = False
 
 
@@ -138,7 +141,10 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
         own = case.own[0]
         reason = "already on the board: an item carries this mirror's mark of this picture"
         return _act(mirror, case, ActionKind.LINK, own, reason)
-    if case.origin is not None:
+    if case.origin is not None and case.origin_changed and policy.pulls:
+        reason = "pulled from the board once: its item has changed since"
+        return _act(mirror, case, ActionKind.DOWNLOAD, case.origin, reason)
+    if case.origin is not None and not case.origin_changed:
         reason = "pulled from the board once: its item is still there"
         return _act(mirror, case, ActionKind.LINK, case.origin, reason)
     if case.pulled:

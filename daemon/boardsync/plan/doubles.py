@@ -24,7 +24,8 @@ class Copy:
 
     linked: one of our links agrees with it. settled: something was decided about it before: its
     link was parted, a person restored it, it was made by the server itself, or its file was
-    pulled. whole: False for one whose bytes are not complete (yet).
+    pulled. left: an upload of ours that stayed when its file went, and so is settled, too. whole:
+    False for one whose bytes are not complete (yet).
     """
 
     item_id: str
@@ -33,6 +34,7 @@ class Copy:
     linked: bool = False
     starred: bool = False
     settled: bool = False
+    left: bool = False
     whole: bool = True
 
 
@@ -46,11 +48,12 @@ class Doubles:
 
 
 def judge(copies: Sequence[Copy], *, one_item: bool) -> Doubles:
-    """Decide which items of one picture stay. Without a linked one nothing is decided.
+    """Decide which items of one picture stay.
 
-    one_item: the same picture at several paths is one item.
+    Nothing is decided without a linked one, or one that was linked until its file went. one_item:
+    the same picture at several paths is one item.
     """
-    anchors = [one for one in copies if one.linked]
+    anchors = [one for one in copies if one.linked] or [one for one in copies if one.left]
     others = [one for one in copies if not one.linked and not one.settled]
     if not anchors or len(anchors) + len(others) < 2:
         return Doubles()
@@ -65,7 +68,8 @@ def judge(copies: Sequence[Copy], *, one_item: bool) -> Doubles:
         if one is not keep and (one.starred or one not in near)
     }
     surplus = [
-        one for one in whole[1:] if one.item_id not in reasons and not (one.linked and one.settled)
+        one for one in whole[1:]
+        if one.item_id not in reasons and not one.left and not (one.linked and one.settled)
     ]  # fmt: skip
     told = [one for one in _in_order((*anchors, *others)) if one.item_id in reasons]
     return Doubles(keep, tuple(surplus), tuple((one, reasons[one.item_id]) for one in told))

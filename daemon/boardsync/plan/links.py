@@ -21,6 +21,8 @@ class FileSide(Enum):
     """Not hashed yet, refused, unreadable, or not covered by the rules any more."""
     ABSENT = auto()
     """Proven: its folder was read, and it is the same folder as before."""
+    LEFT = auto()
+    """Not in the folder, though nobody saw it go: that is another folder than it was in."""
 
 
 class ItemSide(Enum):
@@ -98,6 +100,7 @@ class LinkCase:
     path. home: our number of the board on which that path belongs. item_board: where the item is
     now. twin: another item on the board with our mark of the same picture, id and version.
     shared: another agreed link of the item has its file. pulled: the file came from the board.
+    version_of_item: the file says that its present bytes were pulled from this very item.
     foreign: the item's mark names another mirror. settled: nothing vanished in this mirror for a
     while, so that what is gone is all that is.
     """
@@ -119,6 +122,7 @@ class LinkCase:
     twin: tuple[str, str] | None = None
     shared: bool = False
     pulled: bool = False
+    version_of_item: bool = False
     foreign: bool = False
     settled: bool = True
     consent: Consent | None = None
@@ -140,7 +144,10 @@ class LinkVerdict:
 def decide_link(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     """Decide what a link needs."""
     if FileSide.UNSURE is case.file or ItemSide.UNSURE is case.item:
-        return LinkVerdict("not certain yet: nothing is done", claims=(case.path,))
+        claims = (case.path,) if case.renamed_to is None else (case.path, case.renamed_to)
+        return LinkVerdict("not certain yet: nothing is done", claims=claims)
+    if case.file is FileSide.LEFT:
+        return _file_left(case, policy)
     if case.file is FileSide.ABSENT:
         return _file_absent(mirror, case, policy)
     if case.item is ItemSide.CHANGED:
@@ -181,6 +188,16 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     return _acting(mirror, case, ActionKind.TRASH_ITEM, "its file was deleted", version=present)
 
 
+def _file_left(case: LinkCase, policy: Policy) -> LinkVerdict:
+    """Nothing is made again where a file was left behind. What is new on the board is new here."""
+    if case.item is ItemSide.ABSENT:
+        return LinkVerdict("its file was left in another folder", parted=LinkState.FILE_GONE)
+    if case.item is ItemSide.CHANGED and case.item_file is None and policy.pulls:
+        reason = "its file was left in another folder, and the board has a newer version"
+        return LinkVerdict(reason, parted=LinkState.FILE_GONE)
+    return LinkVerdict("its file was left in another folder: nothing is done")
+
+
 def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     """The file has another name or another folder. No bytes travel."""
     assert case.renamed_to is not None  # noqa: S101
@@ -209,6 +226,13 @@ def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
             return LinkVerdict("changed on the board since it was sent; nothing is pulled here")
         reason = "changed on the board"
         return _acting(mirror, case, ActionKind.DOWNLOAD, reason, version=case.item_version)
+    if case.version_of_item and policy.pulls:
+        # Pulled since the state was saved that we have: nobody but the board changed it.
+        reason = "changed on the board; the file is a later version of it than was known"
+        return _acting(
+            mirror, case, ActionKind.DOWNLOAD, reason,
+            digest=case.file_digest, version=case.item_version,
+        )  # fmt: skip
     wins = policy.both_changed
     if not policy.pulls or (wins is WhenBothChanged.LOCAL and policy.pushes):
         return LinkVerdict("changed on both sides: the file wins")

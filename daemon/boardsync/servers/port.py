@@ -57,8 +57,13 @@ class Server(Protocol):
     async def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
         """Describe items; those that are gone are left out. Any number of ids."""
 
-    async def marks(self, board_id: BoardId, item_ids: Sequence[str]) -> dict[str, Mark | None]:
-        """Read the marks of items: a key for every id that exists, None where there is no mark."""
+    async def marks(
+        self, board_id: BoardId, item_ids: Sequence[str], described: Sequence[Item] = ()
+    ) -> dict[str, Mark | None]:
+        """Read the marks of items: a key for every id that exists, None where there is no mark.
+
+        described: what `items` has just told of all of them, so that it need not be asked again.
+        """
 
     async def find(self, token: str) -> list[Item]:
         """Find items that carry a token, anywhere on the server. A hit is not yet proof."""

@@ -69,6 +69,31 @@ _LATEST_ITEM = text(
     WHERE mirror = :mirror AND state = 'agreed' AND item_gone_ms IS NOT NULL
     """
 )
+_LATEST_OF_ALL = text(
+    """
+    SELECT
+      (SELECT max(file_gone_ms) FROM link INDEXED BY link_file_gone
+       WHERE mirror = :mirror AND state = 'agreed' AND file_gone_ms IS NOT NULL),
+      (SELECT max(max(item_gone_ms, coalesce(item_asked_ms, 0))) FROM link INDEXED BY link_item_gone
+       WHERE mirror = :mirror AND state = 'agreed' AND item_gone_ms IS NOT NULL)
+    """
+)
+_BEGIN_ANEW = (
+    text(
+        """
+        UPDATE link SET file_gone_ms = :now
+        WHERE mirror = :mirror AND state = 'agreed' AND file_gone_ms > :now
+        """
+    ),
+    text(
+        """
+        UPDATE link SET item_gone_ms = min(item_gone_ms, :now),
+            item_asked_ms = min(item_asked_ms, :now)
+        WHERE mirror = :mirror AND state = 'agreed' AND item_gone_ms IS NOT NULL
+          AND (item_gone_ms > :now OR item_asked_ms > :now)
+        """
+    ),
+)
 
 TIMES = 2
 """So often the server has to say that an item is not there."""
@@ -136,6 +161,21 @@ def latest_file_gone_ms(connection: Connection, mirror: int) -> int | None:
 def latest_item_gone_ms(connection: Connection, mirror: int) -> int | None:
     """Return when a linked item vanished last, of those that are still gone."""
     return _moment(connection.execute(_LATEST_ITEM, {"mirror": mirror}).scalar())
+
+
+def is_ahead(connection: Connection, mirror: int, now_ms: int) -> bool:
+    """Tell whether something vanished, or was asked for, later than it is now.
+
+    The clock was set back since.
+    """
+    found = connection.execute(_LATEST_OF_ALL, {"mirror": mirror}).one()
+    return any(one is not None and one > now_ms for one in found)
+
+
+def begin_anew(connection: Connection, mirror: int, now_ms: int) -> None:
+    """Let what seems to have vanished in the future have vanished now."""
+    for statement in _BEGIN_ANEW:
+        connection.execute(statement, {"mirror": mirror, "now": now_ms})
 
 
 def _moment(found: object) -> int | None:

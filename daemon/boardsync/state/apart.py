@@ -24,12 +24,12 @@ _COLUMNS = """
     b.missing_since_ms IS NOT NULL AS board_missing,
     EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = l.mirror AND t.path = l.path
             AND t.kind = 'upload' AND t.state NOT IN ('done', 'refused', 'dropped')) AS sending,
-    EXISTS (SELECT 1 FROM link o JOIN file g ON g.mirror = o.mirror AND g.path = o.path
+    EXISTS (SELECT 1 FROM link o
             WHERE o.board = l.board AND o.item_id = l.item_id AND o.id <> l.id
-              AND o.state = 'agreed') AS shared,
+              AND o.state = 'agreed' AND o.file_gone_ms IS NULL) AS shared,
     (SELECT e.board FROM item e JOIN board c ON c.id = e.board AND c.current
      WHERE i.item_id IS NULL AND c.mirror = l.mirror AND e.item_id = l.item_id
-       AND e.board <> l.board ORDER BY e.board LIMIT 1) AS item_board
+       AND e.version = l.version AND e.board <> l.board ORDER BY e.board LIMIT 1) AS item_board
 """
 _JOINED = """
     JOIN board b ON b.id = l.board
@@ -96,8 +96,9 @@ class ApartLink:
 
     now_digest, now_version: of what lies at the path and under the item's id; None for nothing.
     mark: of what is there now. sending: an upload of this path is under way, whose outcome comes
-    first. item_board: another board of the mirror that lists the item. shared: another agreed
-    link of the item has its file.
+    first. item_board: another board of the mirror that lists the item in the version that was
+    linked: under a name alone there may be another picture. shared: another agreed link of the
+    item has its file, or a rule hides it.
     """
 
     number: int

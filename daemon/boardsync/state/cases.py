@@ -62,9 +62,9 @@ _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
            (SELECT i.version FROM item i
             WHERE i.board = l.board AND i.item_id = l.item_id) AS now_version,
-           EXISTS (SELECT 1 FROM link o JOIN file g ON g.mirror = o.mirror AND g.path = o.path
+           EXISTS (SELECT 1 FROM link o
                    WHERE o.board = l.board AND o.item_id = l.item_id AND o.path <> l.path
-                     AND o.state = 'agreed') AS shared
+                     AND o.state = 'agreed' AND o.file_gone_ms IS NULL) AS shared
     FROM link l
 """
 _LINKS_OF_PATHS = text(
@@ -179,12 +179,15 @@ def file_cases(
             path=path,
             digest=digest,
             of_path=tuple(k for k in of_path[path] if k.board == board),
-            of_digest=tuple(
-                k for k in of_digest[digest] if k.path != path and k.board == board
+            of_digest=tuple(k for k in of_digest[digest] if k.path != path and k.board == board),
+            elsewhere=tuple(
+                k
+                for k in of_digest[digest]
+                if k.path != path and k.board != board and k.state is LinkState.AGREED
             ),
             own=tuple(own[digest]),
             trashed=trashed.get((path, digest)),
-        )  # fmt: skip
+        )
 
 
 def arrived_tokens(connection: Connection, board: int, tokens: Sequence[str]) -> set[str]:

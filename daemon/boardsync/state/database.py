@@ -36,11 +36,18 @@ _CURSORS = "boardsync cursors"
 
 
 class State:
-    """The state file: many readers, one writer."""
+    """The state file: many readers, one writer.
 
-    def __init__(self, health: Health, path: Path, reader: Engine, writer: Writer) -> None:
+    set_aside: where a corrupt one is kept, whose place this one has taken just now.
+    """
+
+    def __init__(
+        self, health: Health, path: Path, reader: Engine, writer: Writer,
+        set_aside: Path | None = None,
+    ) -> None:  # fmt: skip
         self.health = health
         self.path = path
+        self.set_aside = set_aside
         self._reader = reader
         self._writer = writer
 
@@ -68,9 +75,23 @@ class State:
         """The same, for threads."""
         return self._writer.write_now(work)
 
+    async def answer(self) -> None:
+        """Return once the writer has shown that it goes on. Raises Bug when it has ended."""
+        await self._writer.answer()
+
     def wait_for_room(self) -> None:
         """From now on, let whoever writes wait while the disk is full; until then it is NoRoom."""
         self._writer.wait_for_room()
+
+    @property
+    def writer_alive(self) -> bool:
+        """Tell whether the thread that writes is there."""
+        return self._writer.alive
+
+    @property
+    def full(self) -> bool:
+        """Tell whether everything waits for room on the file's disk."""
+        return self._writer.full
 
     def close(self) -> None:
         """Finish what was handed in. Afterwards the one file holds everything.
@@ -89,12 +110,12 @@ def open_state(path: Path, *, inline: bool = False) -> State:
     """
     with opening(path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _set_aside_if_corrupt(path)
+        aside = _set_aside_if_corrupt(path)
         _make_private(path)
         upgrade.to_head(path)
     engine, health = writing_engine(path), Health(path, note=True)
     made = InlineWriter if inline else GroupCommitWriter
-    return State(health, path, reading_engine(path), made(engine, health.told))
+    return State(health, path, reading_engine(path), made(engine, health.told), aside)
 
 
 def _make_private(path: Path) -> None:
@@ -193,18 +214,18 @@ def writing_engine(path: Path) -> Engine:
     return engine
 
 
-def _set_aside_if_corrupt(path: Path) -> None:
-    """Rename a file that is no intact database, and say under which name it is kept."""
+def _set_aside_if_corrupt(path: Path) -> Path | None:
+    """Rename a file that is no intact database; say, and return, under which name it is kept."""
     if not path.exists() or path.stat().st_size == 0:
-        return
+        return None
     suspicion = suspicion_of(path)
     complaint = check_integrity(path, thorough=suspicion.exists())
-    if complaint is not None:
-        _set_aside(path, complaint)
+    aside = None if complaint is None else _set_aside(path, complaint)
     suspicion.unlink(missing_ok=True)
+    return aside
 
 
-def _set_aside(path: Path, complaint: str) -> None:
+def _set_aside(path: Path, complaint: str) -> Path:
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
     aside = path.with_name(f"{path.name}.corrupt-{stamp}")
     for suffix in ("", "-wal", "-shm"):
@@ -216,3 +237,4 @@ def _set_aside(path: Path, complaint: str) -> None:
         complaint=complaint,
         kept_as=str(aside),
     )
+    return aside

@@ -35,11 +35,18 @@ _COPIES = text(
       OR EXISTS (SELECT 1 FROM trash t WHERE t.board = i.board AND t.item_id = i.item_id
                  AND t.side = 'item' AND t.state = 'restored')
       OR EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
+                 AND l.version = i.version
                  AND (l.state IN ('file-gone', 'item-gone', 'undone')
                       OR l.state = 'superseded' AND NOT EXISTS
                          (SELECT 1 FROM link n WHERE n.mirror = l.mirror AND n.path = l.path
                           AND n.board = l.board AND n.digest = l.digest
                           AND n.state = 'agreed'))) AS settled,
+      i.origin IS NOT 'internal'
+      AND NOT EXISTS (SELECT 1 FROM trash t WHERE t.board = i.board AND t.item_id = i.item_id
+                      AND t.side = 'item' AND t.state = 'restored')
+      AND EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
+                  AND l.version = i.version AND l.state = 'file-gone' AND l.made = 'push')
+        AS was_left,
       EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.item_id = i.item_id
               AND {_LIVE})
       OR EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.token = i.token
@@ -99,6 +106,7 @@ def of_tokens(
                 decode_name(row.item_id), row.version, row.created_ms, linked=linked,
                 starred=bool(row.starred),
                 settled=bool(row.pulled) if linked else bool(row.settled),
+                left=not linked and bool(row.was_left),
             )
         )  # fmt: skip
     return [found[token] for token in sorted(found)]

@@ -36,6 +36,11 @@ class Health:
         self._damage: BoardsyncError | None = None
         self._listener: Listener | None = None
 
+    @property
+    def damage(self) -> BoardsyncError | None:
+        """What is wrong with the file, when something is."""
+        return self._damage
+
     def listen(self, listener: Listener | None) -> None:
         """Have damage told, once, on the thread that met it; at once when it was met before."""
         with self._lock:

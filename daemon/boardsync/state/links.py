@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -12,8 +13,10 @@ from sqlalchemy import Connection, Update, bindparam, func, insert, select, text
 from boardsync.model import LinkState
 from boardsync.state.records import LinkRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import link, mirror
+from boardsync.state.schema import FILE_GONE, link, mirror
+from boardsync.state.transfers import LIVE
 
+CHUNK = 500
 _COLUMNS = tuple(link.c[name] for name in LinkRecord.__dataclass_fields__)
 
 # Built once: making a statement costs more than carrying it out, and every upload agrees.
@@ -38,6 +41,16 @@ _COUNT_CHANGE = text("UPDATE mirror SET links_changed = links_changed + 1 WHERE 
 _COUNT_CHANGE_OF = text(
     "UPDATE mirror SET links_changed = links_changed + 1"
     " WHERE id = (SELECT l.mirror FROM link l WHERE l.id = :number)"
+)
+_TAKE_PLACE = text(
+    f"""
+    UPDATE link SET state = 'superseded', since_ms = :now_ms
+    WHERE state = 'agreed' AND id <> :number
+      AND mirror = (SELECT mirror FROM link WHERE id = :number)
+      AND path = (SELECT path FROM link WHERE id = :number)
+      AND board = (SELECT board FROM link WHERE id = :number)
+      AND NOT EXISTS (SELECT 1 FROM transfer WHERE transfer.link = link.id AND {LIVE})
+    """
 )
 _CHANGED = text("SELECT links_changed FROM mirror WHERE id = :mirror")
 _PER_SUBFOLDER = text(
@@ -85,7 +98,7 @@ def agree(connection: Connection, new: NewLink, now_ms: int) -> Agreement:
     connection.execute(_COUNT_CHANGE, {"mirror": new.mirror})
     older = connection.execute(_SUPERSEDE_OTHERS, subject | {"now_ms": now_ms}).rowcount
     same = connection.execute(_SAME, subject).scalar()
-    values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
+    values = _values(new)
     if same is not None:
         kept = {k: v for k, v in values.items() if v is not None}
         connection.execute(
@@ -118,6 +131,33 @@ def of_digest(connection: Connection, mirror: int, digest: str) -> list[LinkReco
     return _records(connection, query.order_by(link.c.id.desc()))
 
 
+def agree_all(connection: Connection, news: Sequence[NewLink], now_ms: int) -> None:
+    """Record many agreements, as `agree` does: those of paths that were never linked at once."""
+    for start in range(0, len(news), CHUNK):
+        chunk = news[start : start + CHUNK]
+        paths = Counter((one.mirror, one.path) for one in chunk)
+        known = {
+            (number, path)
+            for number in {one.mirror for one in chunk}
+            for path in linked_since(connection, number, [one.path for one in chunk])
+        }
+        fresh = [one for one in chunk if paths[one.mirror, one.path] == 1]
+        fresh = [one for one in fresh if (one.mirror, one.path) not in known]
+        if fresh:
+            agreed = {"state": LinkState.AGREED.value, "since_ms": now_ms}
+            connection.execute(_INSERT, [_values(one) | agreed for one in fresh])
+            for number in {one.mirror for one in fresh}:
+                connection.execute(_COUNT_CHANGE, {"mirror": number})
+        at_once = set(map(id, fresh))
+        for one in chunk:
+            if id(one) not in at_once:
+                agree(connection, one, now_ms)
+
+
+def _values(new: NewLink) -> dict[str, object]:
+    return {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
+
+
 def keep_apart(connection: Connection, new: NewLink, now_ms: int) -> None:
     """Record that a file is not to be on a board, since an undo of a move."""
     subject = {
@@ -129,7 +169,7 @@ def keep_apart(connection: Connection, new: NewLink, now_ms: int) -> None:
         change(connection, same, now_ms, state=LinkState.UNDONE.value)
         return
     connection.execute(_COUNT_CHANGE, {"mirror": new.mirror})
-    values = {name: getattr(new, name) for name in NewLink.__dataclass_fields__}
+    values = _values(new)
     connection.execute(_INSERT, values | {"state": LinkState.UNDONE.value, "since_ms": now_ms})
 
 
@@ -243,6 +283,11 @@ def changes(connection: Connection, mirror: int) -> int:
     return int(connection.execute(_CHANGED, {"mirror": mirror}).scalar() or 0)
 
 
+def note_change(connection: Connection, mirror: int) -> None:
+    """Count a change that a plan has to hear of although no link tells of it."""
+    connection.execute(_COUNT_CHANGE, {"mirror": mirror})
+
+
 def has_picture(
     connection: Connection, mirror: int, path: bytes, digest: str, board: int
 ) -> bool:  # fmt: skip
@@ -253,6 +298,26 @@ def has_picture(
         link.c.state.in_([LinkState.AGREED.value, LinkState.UNDONE.value]),
     )  # fmt: skip
     return connection.execute(query.limit(1)).first() is not None
+
+
+def any_agreed(connection: Connection, board: int) -> bool:
+    """Tell whether any file and item of a board are linked."""
+    query = select(link.c.id).where(link.c.board == board, link.c.state == LinkState.AGREED.value)
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def take_place(connection: Connection, number: int, now_ms: int) -> None:
+    """Let a link that came to a path be the only one there: the others' content was replaced.
+
+    Without those that are about to go to another path themselves.
+    """
+    connection.execute(_TAKE_PLACE, {"number": number, "now_ms": now_ms})
+
+
+def boards_with_files_gone(connection: Connection, mirror: int) -> set[int]:
+    """Return the boards of which linked files are gone, and nothing is decided yet."""
+    query = select(link.c.board).where(link.c.mirror == mirror, text(FILE_GONE)).distinct()
+    return set(connection.execute(query).scalars())
 
 
 def has_version(connection: Connection, board: int, item_id: str, version: str) -> bool:
@@ -275,6 +340,15 @@ def per_subfolder(connection: Connection, mirror: int) -> dict[tuple[int, bytes]
     """Count a mirror's agreed links by board and first-level subfolder, b"" for the root's."""
     rows = connection.execute(_PER_SUBFOLDER, {"mirror": mirror})
     return {(row.board, row.subfolder): row.linked for row in rows}
+
+
+def is_shared(connection: Connection, board: int, item_id: str, path: bytes) -> bool:
+    """Tell whether an item is another file's, too: one that is not gone, though a rule hides it."""
+    query = select(link.c.id).where(
+        link.c.board == board, link.c.item_id == item_id, link.c.path != path,
+        link.c.state == LinkState.AGREED.value, link.c.file_gone_ms.is_(None),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def others_of_item(connection: Connection, number: int) -> list[LinkRecord]:
@@ -314,6 +388,14 @@ def forget_board(connection: Connection, mirror: int, board: int) -> int:
     connection.execute(_COUNT_CHANGE, {"mirror": mirror})
     connection.execute(link.delete().where(mine))
     return count
+
+
+def call_item(connection: Connection, number: int, item_id: str, version: str) -> None:
+    """Record that a link's item has another id; what is known of both sides stays."""
+    connection.execute(_COUNT_CHANGE_OF, {"number": number})
+    connection.execute(
+        update(link).where(link.c.id == number).values(item_id=item_id, version=version)
+    )
 
 
 def forget(connection: Connection, number: int) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    exists,
     func,
     or_,
     select,
@@ -23,13 +24,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
-from boardsync.model import Entry, FileStat, Item, Mark
+from boardsync.model import Entry, FileStat, Item, LinkState, Mark
 from boardsync.plan.differences import Known
 from boardsync.plan.names import normal_key
-from boardsync.plan.tokens import token_for
+from boardsync.plan.tokens import mirror_prefix, token_for
+from boardsync.state import schema
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
-from boardsync.state.schema import decode_name, file, item
+from boardsync.state.schema import decode_name, file, item, link
 
 CHUNK = 500
 _FILE = (
@@ -55,6 +57,12 @@ _UNHASHED = text(
     WHERE mirror = :mirror AND hashed_ns IS NULL AND path > :after ORDER BY path LIMIT :limit
     """
 ).columns(*_FILE)
+_UNHASHED_TIMES = text(
+    """
+    SELECT path, mtime_ns FROM file INDEXED BY file_unhashed
+    WHERE mirror = :mirror AND hashed_ns IS NULL AND mtime_ns % 1000000 = 0
+    """
+)
 _PATHS_OF_DIGEST = text(
     """
     SELECT path FROM file INDEXED BY file_by_digest
@@ -107,6 +115,9 @@ _NOTE_DIGEST = (
     )
     .values(digest=bindparam("as_digest"), hashed_ns=bindparam("at_ns"))
 )
+_FORGET_ROT = delete(schema.rot).where(
+    schema.rot.c.mirror == bindparam("of_mirror"), schema.rot.c.path == bindparam("of_path")
+)
 _SEE_ENTRIES = _upsert(item, ("board", "item_id"), ("version",), read=False)
 _DESCRIBE = _upsert(
     item,
@@ -115,8 +126,10 @@ _DESCRIBE = _upsert(
 )
 
 
-_FIND_ITEM = select(item).where(
-    item.c.board == bindparam("of_board"), item.c.item_id == bindparam("of_item")
+_FIND_ITEM = (
+    select(item, schema.board.c.server_id)
+    .join(schema.board, schema.board.c.id == item.c.board)
+    .where(item.c.board == bindparam("of_board"), item.c.item_id == bindparam("of_item"))
 )
 
 
@@ -166,6 +179,12 @@ def unhashed_files(
     """Return files that are new or changed and not hashed since, in byte order after `after`."""
     values = {"mirror": mirror, "after": after, "limit": limit}
     return [to_record(FileRecord, row) for row in connection.execute(_UNHASHED, values)]
+
+
+def unhashed_times(connection: Connection, mirror: int) -> list[tuple[bytes, int]]:
+    """Return path and time (ns) of files that are not hashed yet, if that is whole ms."""
+    rows = connection.execute(_UNHASHED_TIMES, {"mirror": mirror})
+    return [(row.path, row.mtime_ns) for row in rows]
 
 
 def see_files(
@@ -245,7 +264,8 @@ def note_digests(
 def put_file(
     connection: Connection, mirror: int, path: bytes, stat: FileStat, digest: str, now_ns: int
 ) -> None:
-    """Record a file that we wrote ourselves and whose digest we know."""
+    """Record a file that we wrote ourselves and whose digest we know: it is not rotten."""
+    connection.execute(_FORGET_ROT, {"of_mirror": mirror, "of_path": path})
     see_files(connection, mirror, [(path, stat)], now_ns)
     note_digest(connection, mirror, path, stat, digest, now_ns)
 
@@ -316,6 +336,29 @@ def known_items(connection: Connection, board: int) -> dict[str, str]:
     return {decode_name(row[0]): row[1] for row in rows}
 
 
+def maybe_ours(
+    connection: Connection, mirror_key: str, board: int, item_ids: Sequence[str]
+) -> list[str]:  # fmt: skip
+    """Return those of some items that were never read, or are a mirror's and agree with no file."""
+    first = mirror_prefix(mirror_key)
+    ours = (item.c.token >= first) & (item.c.token < first + "~")
+    agreed = exists().where(
+        link.c.board == board,
+        link.c.item_id == item.c.item_id,
+        link.c.state == LinkState.AGREED.value,
+    )
+    query = select(item.c.item_id).where(
+        item.c.board == board,
+        (item.c.read == 0) | (ours & ~agreed),
+        item.c.item_id.in_(bindparam("ids", expanding=True)),
+    )
+    found: list[str] = []
+    for start in range(0, len(item_ids), CHUNK):
+        chunk = item_ids[start : start + CHUNK]
+        found += connection.execute(query, {"ids": chunk}).scalars()
+    return found
+
+
 def see_entries(connection: Connection, board: int, entries: Sequence[Entry]) -> None:
     """Record new or changed items of a listing, not yet described."""
     if not entries:
@@ -324,6 +367,21 @@ def see_entries(connection: Connection, board: int, entries: Sequence[Entry]) ->
         _SEE_ENTRIES,
         [{"board": board, "item_id": e.item_id, "version": e.version} for e in entries],
     )
+
+
+def carry_over(connection: Connection, board: int, item_id: str, to_board: int, now: Item) -> None:
+    """Record that an item lies on another board, or has another id: `now` is what it is now.
+
+    Its mark goes along. If it was not read yet, or forgotten since a listing lacks it, it is to
+    be read where it is now.
+    """
+    found = {"of_board": board, "of_item": item_id}
+    row = connection.execute(_FIND_ITEM, found).first()
+    forget_items(connection, board, [item_id])
+    if row is not None and row.read:
+        describe_items(connection, to_board, [(now, parse_mark(row.mark))])
+    else:
+        see_entries(connection, to_board, [Entry(now.item_id, now.version)])
 
 
 def forget_items(connection: Connection, board: int, item_ids: Sequence[str]) -> None:
@@ -426,7 +484,7 @@ def find_item(connection: Connection, board: int, item_id: str) -> tuple[Item, M
     return (
         Item(
             item_id=row.item_id,
-            board_id=None,
+            board_id=row.server_id,
             version=row.version,
             width=row.width,
             height=row.height,

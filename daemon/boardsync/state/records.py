@@ -115,7 +115,8 @@ class Tally:
 
     unproven: items of ours, found on a board, of which it is not known yet whether they are whole.
     apart: linked pictures of which only one side is there now. held: removals that wait for
-    consent. trashed: pictures in the trash, of both sides.
+    consent. trashed: pictures in the trash, of both sides. rotten: files whose bytes changed while
+    nobody wrote to them.
     """
 
     files: int = 0
@@ -131,4 +132,5 @@ class Tally:
     apart: int = 0
     held: int = 0
     trashed: int = 0
+    rotten: int = 0
     oldest_waiting_ms: int | None = None

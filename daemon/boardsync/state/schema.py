@@ -204,10 +204,12 @@ link = Table(
 Index("link_by_path", link.c.mirror, link.c.path)
 Index("link_by_item", link.c.board, link.c.item_id)
 Index("link_by_digest", link.c.mirror, link.c.digest)
+FILE_GONE = "state = 'agreed' AND file_gone_ms IS NOT NULL"
+"""Of links, in the words of the index: only so does SQLite see that it holds the answer."""
 Index(
     "link_file_gone",
     link.c.mirror,
-    sqlite_where=text("state = 'agreed' AND file_gone_ms IS NOT NULL"),
+    sqlite_where=text(FILE_GONE),
 )
 Index(
     "link_item_gone",
@@ -377,3 +379,37 @@ job = Table(
     Column("done_ms", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
+
+pause = Table(
+    "pause",
+    metadata,
+    Column("scope", Text, primary_key=True),
+    Column("name", Name, primary_key=True),
+    Column("since_ms", Integer, nullable=False),
+    Column("until_ms", Integer),
+    sqlite_with_rowid=False,
+)
+"""What a person paused. scope: all, server or mirror; name: empty for all."""
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("cause", Text, primary_key=True),
+    Column("words", Words, nullable=False),
+    Column("since_ms", Integer, nullable=False),
+    Column("told_ms", Integer),
+    sqlite_with_rowid=False,
+)
+"""Causes of alarms that last. told_ms: when somebody was told; none for one that waits for it."""
+
+rot = Table(
+    "rot",
+    metadata,
+    Column("mirror", ForeignKey("mirror.id"), primary_key=True),
+    Column("path", BLOB, primary_key=True),
+    Column("was", Digest, nullable=False),
+    Column("found", Digest, nullable=False),
+    Column("noticed_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Files whose bytes changed while nobody wrote to them. was: the digest that they had."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, bindparam, select, text, update
 
 from boardsync.plan.names import normal_key
@@ -18,12 +20,13 @@ def folders(connection: Connection, mirror: int) -> dict[bytes, str]:
     return {row.subfolder: row.folder for row in connection.execute(query)}
 
 
-def note_folder(connection: Connection, mirror: int, subfolder: bytes, folder: str) -> None:
-    """Record which directory a subfolder is."""
+def note_folders(connection: Connection, mirror: int, folders: Mapping[bytes, str]) -> None:
+    """Record which directories subfolders are."""
     connection.execute(
         update(board)
-        .where(board.c.mirror == mirror, board.c.subfolder == subfolder, board.c.current)
-        .values(folder=folder)
+        .where(board.c.mirror == mirror, board.c.subfolder == bindparam("of"), board.c.current)
+        .values(folder=bindparam("now")),
+        [{"of": subfolder, "now": folder} for subfolder, folder in folders.items()],
     )
 
 

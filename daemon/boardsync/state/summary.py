@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -35,7 +36,11 @@ _COUNTS = {
         JOIN file f ON f.mirror = l.mirror AND f.path = l.path AND f.digest = l.digest
         JOIN item i ON i.board = l.board AND i.item_id = l.item_id AND i.version = l.version
         WHERE l.mirror = :mirror AND l.state = 'agreed' AND f.hashed_ns IS NOT NULL
+        AND NOT EXISTS (SELECT 1 FROM rot r WHERE r.mirror = l.mirror AND r.path = l.path)
         AND l.board = {home_of("l.path")}""",
+    "rotten": """
+        SELECT count(*) FROM rot r JOIN file f ON f.mirror = r.mirror AND f.path = r.path
+        WHERE r.mirror = :mirror""",
     # Linked pictures whose other side was not there when it was last looked at.
     "apart": f"""
         SELECT count(*) FROM link l WHERE l.mirror = :mirror AND l.state = 'agreed'
@@ -64,12 +69,18 @@ _COUNTS = {
 
 def tally(connection: Connection, mirror: int, layout: Layout) -> Tally:
     """Count a mirror's files, items and transfers."""
+    return Tally(**counts(connection, mirror, layout, _COUNTS))
+
+
+def counts(
+    connection: Connection, mirror: int, layout: Layout, wanted: Iterable[str]
+) -> dict[str, Any]:
+    """Count some of what a tally holds, by its names there."""
     values = home_values(mirror, layout)
-    counts: dict[str, Any] = {
-        name: connection.execute(text(query), _taken(query, values)).scalar()
-        for name, query in _COUNTS.items()
+    return {
+        name: connection.execute(text(_COUNTS[name]), _taken(_COUNTS[name], values)).scalar()
+        for name in wanted
     }
-    return Tally(**counts)
 
 
 def _taken(query: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from functools import cache
+from typing import Any
 
 from sqlalchemy import (
     BindParameter,
@@ -41,8 +42,8 @@ _COLUMNS = tuple(transfer.c[name] for name in TransferRecord.__dataclass_fields_
 
 # Spelled out, not bound: only so does SQLite see that the index of what waits holds the answer.
 # With a hundred thousand waiting, a query that it cannot answer costs more than an upload.
-_LIVE = "transfer.state NOT IN ('done', 'refused', 'dropped')"
-_WAITING = f"FROM transfer WHERE mirror = :mirror AND kind IN :kinds AND {_LIVE}"
+LIVE = "transfer.state NOT IN ('done', 'refused', 'dropped')"
+_WAITING = f"FROM transfer WHERE mirror = :mirror AND kind IN :kinds AND {LIVE}"
 _BESIDES: BindParameter[list[int]] = bindparam("besides", expanding=True)
 _KINDS: BindParameter[list[str]] = bindparam("kinds", expanding=True)
 _DUE = (
@@ -129,21 +130,21 @@ def due(
 def next_due_ms(
     connection: Connection,
     mirrors: Collection[int],
+    kinds: Collection[ActionKind] = TRAVELLING,
     besides: Collection[int] = (),
-    upload_boards: Collection[int] | None = None,
+    boards: Collection[int] | None = None,
 ) -> int | None:
-    """Return when the earliest waiting transfer may go, or None when none waits.
+    """Return when the earliest waiting transfer of some kinds may go, or None when none waits.
 
-    upload_boards: of the uploads, only those to these boards.
+    boards: only to or from these.
     """
     moments = []
     for mirror in mirrors:
-        values = {"mirror": mirror, "besides": list(besides)}
-        others = TRAVELLING if upload_boards is None else (*DOWNLOADS, *STEPS)
-        found = connection.execute(_EARLIEST, values | {"kinds": _values(others)})
-        moments.append(found.scalar())
-        if upload_boards is not None:
-            values |= {"kinds": _values(UPLOADS), "boards": list(upload_boards)}
+        values = {"mirror": mirror, "besides": list(besides), "kinds": _values(kinds)}
+        if boards is None:
+            moments.append(connection.execute(_EARLIEST, values).scalar())
+        else:
+            values["boards"] = list(boards)
             moments.append(connection.execute(_EARLIEST_ON_BOARDS, values).scalar())
     return min((int(moment) for moment in moments if moment is not None), default=None)
 
@@ -158,7 +159,7 @@ def upload_times(connection: Connection, mirror: int) -> list[tuple[int, int]]:
     query = text(
         "SELECT transfer.board, f.mtime_ns FROM transfer JOIN file f"
         " ON f.mirror = transfer.mirror AND f.path = transfer.path"
-        f" WHERE transfer.mirror = :mirror AND transfer.kind = 'upload' AND {_LIVE}"
+        f" WHERE transfer.mirror = :mirror AND transfer.kind = 'upload' AND {LIVE}"
         " AND f.mtime_ns % 1000000 = 0"
     )
     return [(row.board, row.mtime_ns) for row in connection.execute(query, {"mirror": mirror})]
@@ -166,7 +167,7 @@ def upload_times(connection: Connection, mirror: int) -> list[tuple[int, int]]:
 
 def busy_boards(connection: Connection, mirror: int) -> set[int]:
     """Return the boards with transfers that are not finished."""
-    query = select(transfer.c.board).distinct().where(transfer.c.mirror == mirror, text(_LIVE))
+    query = select(transfer.c.board).distinct().where(transfer.c.mirror == mirror, text(LIVE))
     return set(connection.execute(query).scalars())
 
 
@@ -188,7 +189,7 @@ def failing(connection: Connection, mirror: int, limit: int) -> list[TransferRec
 
 def count(connection: Connection, mirrors: Collection[int]) -> int:
     """Return how many transfers are not finished."""
-    query = select(func.count()).where(transfer.c.mirror.in_(mirrors), text(_LIVE))
+    query = select(func.count()).where(transfer.c.mirror.in_(mirrors), text(LIVE))
     return int(connection.execute(query).scalar() or 0)
 
 
@@ -196,6 +197,31 @@ def of_path(connection: Connection, mirror: int, path: bytes) -> list[TransferRe
     """Return the transfers of a file, newest first."""
     query = select(*_COLUMNS).where(transfer.c.mirror == mirror, transfer.c.path == path)
     return [_record(row) for row in connection.execute(query.order_by(transfer.c.id.desc()))]
+
+
+def is_busy(connection: Connection, mirror: int, path: bytes) -> bool:
+    """Tell whether a file is on its way, or a name at which one is being placed."""
+    query = select(transfer.c.id).where(
+        transfer.c.mirror == mirror, text(LIVE),
+        (transfer.c.path == path) | (transfer.c.final == path),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def any_waiting(
+    connection: Connection, mirror: int, kinds: Collection[ActionKind]
+) -> bool:  # fmt: skip
+    """Tell whether a mirror has unfinished transfers of some kinds."""
+    query = select(transfer.c.id).where(
+        transfer.c.mirror == mirror, transfer.c.kind.in_(_values(kinds)), text(LIVE)
+    )
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def any_live(connection: Connection, board: int) -> bool:
+    """Tell whether anything is on its way to or from a board."""
+    query = select(transfer.c.id).where(transfer.c.board == board, text(LIVE))
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def of_item(connection: Connection, board: int, item_id: str) -> list[TransferRecord]:
@@ -214,6 +240,26 @@ def _changing(names: tuple[str, ...]) -> Update:
     """Build the statement that changes some columns: once, since every transfer takes steps."""
     taken: dict[str, object] = {name: bindparam(name) for name in ("updated_ms", *names)}
     return update(transfer).where(transfer.c.id == bindparam("number")).values(**taken)
+
+
+def outcomes(connection: Connection, numbers: Collection[int]) -> dict[int, str]:
+    """Tell what became of attempts: refused, failed or waiting; nothing of those that are through.
+
+    What waits has no error: it was put off on purpose.
+    """
+    driver: Any = connection.connection.driver_connection
+    places = ", ".join("?" * len(numbers))
+    # Past SQLAlchemy, whose part would be nine tenths of it: every transfer is asked for.
+    rows = driver.execute(
+        f"SELECT id, state, error IS NOT NULL FROM transfer WHERE id IN ({places})", (*numbers,)
+    ).fetchall()
+    return {number: _outcome(state, failed=bool(failed)) for number, state, failed in rows}
+
+
+def _outcome(state: str, *, failed: bool) -> str:
+    if state == TransferState.REFUSED:
+        return "refused"
+    return "failed" if failed else "waiting"
 
 
 def finish(connection: Connection, number: int) -> None:
@@ -248,6 +294,17 @@ def forget_unfinished(connection: Connection, mirror: int) -> None:
     )
 
 
+def forget_uploads(connection: Connection, board: int) -> None:
+    """Forget what is to go to a board."""
+    connection.execute(
+        delete(transfer).where(
+            transfer.c.board == board,
+            transfer.c.kind.in_(_values(UPLOADS)),
+            transfer.c.state.not_in(FINAL),
+        )
+    )
+
+
 def withdraw_unsent(connection: Connection, mirror: int, besides: Collection[int]) -> int:
     """Forget uploads and downloads that never began: the next pass plans them anew.
 
@@ -268,7 +325,7 @@ def is_sending(connection: Connection, board: int, token: str) -> bool:
     """Tell whether a picture is on its way to a board."""
     query = select(transfer.c.id).where(
         transfer.c.board == board, transfer.c.token == token,
-        transfer.c.kind == ActionKind.UPLOAD.value, text(_LIVE),
+        transfer.c.kind == ActionKind.UPLOAD.value, text(LIVE),
     )  # fmt: skip
     return connection.execute(query.limit(1)).first() is not None
 
@@ -280,7 +337,7 @@ def hurry(connection: Connection, mirrors: Collection[int], after_ms: int = 0) -
     """
     connection.execute(
         update(transfer)
-        .where(transfer.c.mirror.in_(mirrors), text(_LIVE), transfer.c.not_before_ms > after_ms)
+        .where(transfer.c.mirror.in_(mirrors), text(LIVE), transfer.c.not_before_ms > after_ms)
         .values(not_before_ms=0)
     )
 
@@ -290,7 +347,7 @@ def _values(kinds: Collection[ActionKind]) -> list[str]:
 
 
 def _live(mirrors: Collection[int]) -> Select[tuple[object, ...]]:
-    return select(*_COLUMNS).where(transfer.c.mirror.in_(mirrors), text(_LIVE))
+    return select(*_COLUMNS).where(transfer.c.mirror.in_(mirrors), text(LIVE))
 
 
 def _record(row: object) -> TransferRecord:

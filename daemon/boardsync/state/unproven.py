@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, delete, text
+from sqlalchemy import Connection, bindparam, delete, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Item, Mark
@@ -15,6 +15,12 @@ from boardsync.state.schema import item, unproven
 _NOTE = insert(unproven).on_conflict_do_nothing()
 _PROVE = delete(unproven).where(
     unproven.c.board == bindparam("of_board"), unproven.c.item_id == bindparam("of_item")
+)
+_FOLLOW = (
+    update(unproven)
+    .prefix_with("OR REPLACE")
+    .where(unproven.c.board == bindparam("of_board"), unproven.c.item_id == bindparam("of_item"))
+    .values(board=bindparam("new_board"), item_id=bindparam("new_id"))
 )
 # What an upload under way carries is settled by its look-up.
 _NEWEST = (
@@ -58,6 +64,14 @@ def prove(connection: Connection, board: int, item_ids: Sequence[str]) -> None:
     """Record that items are whole, or no concern any more."""
     if item_ids:
         connection.execute(_PROVE, [{"of_board": board, "of_item": one} for one in item_ids])
+
+
+def follow(
+    connection: Connection, board: int, item_id: str, new_board: int, new_id: str
+) -> None:  # fmt: skip
+    """Record that an item that is to be seen whole has another id, or lies on another board."""
+    values = {"of_board": board, "of_item": item_id, "new_board": new_board, "new_id": new_id}
+    connection.execute(_FOLLOW, values)
 
 
 def newest(connection: Connection, board: int, limit: int) -> list[Unproven]:

@@ -31,6 +31,9 @@ _Outcome = tuple[Any, BaseException | None]
 Tell = Callable[[DBAPIError], BoardsyncError]
 """Classifies what SQLite says went wrong."""
 
+_NOTHING: _Entry = (lambda _: None, Future())
+"""Wakes the thread, so that it answers who asked."""
+
 GROUP_LIMIT = 256
 """Functions in one transaction: bounds how long a reader's snapshot falls behind."""
 ROOM_SECONDS = 1.0
@@ -46,8 +49,23 @@ class Writer(Protocol):
     def write_now(self, work: Work[T]) -> T:
         """The same for threads without a loop."""
 
+    async def answer(self) -> None:
+        """Return once the writer has taken a step: it hangs when this does not come.
+
+        Nothing is written. Waiting for room on a full disk is no hanging. Raises Bug when nobody
+        is left who could write.
+        """
+
     def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
         """From now on, wait while the disk is full, and try again every so many seconds."""
+
+    @property
+    def alive(self) -> bool:
+        """Tell whether what is handed in will be run."""
+
+    @property
+    def full(self) -> bool:
+        """Tell whether it waits for room on the disk."""
 
     def close(self) -> None:
         """Finish what was handed in and let go of the connection."""
@@ -55,6 +73,9 @@ class Writer(Protocol):
 
 class InlineWriter:
     """A writer without a thread: each function is its own transaction. For tools and tests."""
+
+    alive = True
+    full = False
 
     def __init__(self, engine: Engine, tell: Tell = state_error) -> None:
         self._engine = engine
@@ -69,6 +90,9 @@ class InlineWriter:
                 return work(connection)
         except DBAPIError as error:
             raise self._tell(error) from error
+
+    async def answer(self) -> None:
+        """Return: who asks is who writes."""
 
     def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
         """Change nothing: who commits in their own thread is told of a full disk, always."""
@@ -88,12 +112,17 @@ class GroupCommitWriter:
         self._closed = threading.Event()
         self._room_seconds: float | None = None
         self._full = False
+        self._asking: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="state-writer", daemon=True)
         self._thread.start()
 
     @property
     def alive(self) -> bool:
         return self._thread.is_alive()
+
+    @property
+    def full(self) -> bool:
+        return self._full
 
     async def write(self, work: Work[T]) -> T:
         # Shielded: a cancelled caller must not leave the group guessing about its member.
@@ -103,6 +132,14 @@ class GroupCommitWriter:
 
     def write_now(self, work: Work[T]) -> T:
         return self._submit(work).result()
+
+    async def answer(self) -> None:
+        if not self.alive:
+            raise Bug("the thread that writes the state file has ended")
+        asking: Future[None] = Future()
+        self._asking.put(asking)
+        self._queue.put(_NOTHING)
+        await asyncio.wrap_future(asking)
 
     def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
         self._room_seconds = seconds
@@ -132,7 +169,8 @@ class GroupCommitWriter:
                 if entry is None:
                     stopping = True
                     break
-                if entry[1].set_running_or_notify_cancel():
+                self._answer()
+                if entry is not _NOTHING and entry[1].set_running_or_notify_cancel():
                     group.append(entry)
                 if len(group) >= GROUP_LIMIT or self._queue.empty():
                     break
@@ -176,7 +214,15 @@ class GroupCommitWriter:
         if not self._full:
             self._full = True
             log.warning("the disk of the state file is full: everything waits for room on it")
+        self._answer()
         return not self._closed.wait(self._room_seconds)
+
+    def _answer(self) -> None:
+        """Let everybody who asked know that this thread goes on."""
+        while not self._asking.empty():
+            asking = self._asking.get()
+            if asking.set_running_or_notify_cancel():
+                asking.set_result(None)
 
     def _note_room(self) -> None:
         if self._full:

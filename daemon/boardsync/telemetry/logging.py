@@ -11,13 +11,15 @@ import io
 import logging
 import os
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from boardsync.telemetry import journal
+from boardsync.telemetry.recent import RecentLines
 from boardsync.telemetry.redaction import HIDDEN, clean, is_telling
 from boardsync.telemetry.rendering import readable, readable_text
 
@@ -39,27 +41,76 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Ours, so that a second `configure` replaces it and leaves other handlers alone."""
 
 
-def configure(level: str, format: str, stream: TextIO | None = None) -> None:  # noqa: A002
+_OURS = (_Handler, journal.JournalHandler)
+
+
+def configure(
+    level: str,
+    format: str,  # noqa: A002
+    stream: TextIO | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    journal_socket: str = journal.SOCKET,
+) -> None:
     """Set up the log of this process. Calling it again replaces the set-up.
 
-    level: debug, info, warning or error. format: console, json, or auto, which is console on a
-    terminal and json otherwise. stream: by default standard error.
+    level: debug, info, warning or error. format: console, json, journal, or auto, which is
+    console on a terminal, journal where the stream leads there, and json otherwise. stream: by
+    default standard error.
     """
     stream = sys.stderr if stream is None else stream
+    environ = os.environ if environ is None else environ
     if isinstance(stream, io.TextIOWrapper):
         # A terminal without UTF-8 must not turn a message into an error.
         stream.reconfigure(errors="backslashreplace")
     _configure_structlog()
-    handler = _Handler(stream)
-    handler.setFormatter(_formatter(format, stream))
+    handler = _handler(_form(format, stream, environ), stream, journal_socket)
     root = logging.getLogger()
-    for old in [known for known in root.handlers if isinstance(known, _Handler)]:
+    for old in [known for known in root.handlers if isinstance(known, _OURS)]:
         root.removeHandler(old)
+        old.close()
     root.addHandler(handler)
     number = logging.getLevelNamesMapping()[level.upper()]
     root.setLevel(number)
     for library, least in _AT_LEAST.items():
         logging.getLogger(library).setLevel(max(number, least))
+
+
+def _form(chosen: str, stream: TextIO, environ: Mapping[str, str]) -> str:
+    if chosen != "auto":
+        return chosen
+    if stream.isatty():
+        return "console"
+    return "journal" if journal.leads_there(stream, environ) else "json"
+
+
+def _handler(form: str, stream: TextIO, journal_socket: str) -> logging.Handler:
+    """Make the handler. Where no journal listens, the stream gets lines with priorities."""
+    handler: logging.Handler = _Handler(stream)
+    if form != "journal":
+        handler.setFormatter(_formatter(_renderer(form, stream)))
+        return handler
+    spare = journal.PrefixedFormatter(_formatter(_plain))
+    try:
+        listening = journal.Journal(journal_socket)
+    except OSError:
+        handler.setFormatter(spare)
+        return handler
+    handler = journal.JournalHandler(listening, stream, spare)
+    handler.setFormatter(_formatter(journal.rendered))
+    return handler
+
+
+def _plain(_: WrappedLogger, __: str, event: EventDict) -> str:
+    """Render a line without what the journal adds by itself (a structlog processor)."""
+    return journal.message(event)
+
+
+def keep_recent() -> RecentLines:
+    """Keep the last lines of this process's log from now on, as JSON; return where."""
+    kept = RecentLines(_formatter(structlog.processors.JSONRenderer()))
+    logging.getLogger().addHandler(kept)
+    return kept
 
 
 @contextmanager
@@ -109,16 +160,17 @@ def _common() -> list[Processor]:
     ]
 
 
-def _formatter(form: str, stream: TextIO) -> logging.Formatter:
-    terminal = stream.isatty()
-    for_people = form == "console" or (form == "auto" and terminal)
-    renderer: Processor = structlog.processors.JSONRenderer()
-    if for_people:
-        renderer = structlog.dev.ConsoleRenderer(
-            colors=terminal and not os.environ.get("NO_COLOR"),
-            # The richer ones print local variables, where secrets live.
-            exception_formatter=structlog.dev.plain_traceback,
-        )
+def _renderer(form: str, stream: TextIO) -> Processor:
+    if form != "console":
+        return structlog.processors.JSONRenderer()
+    return structlog.dev.ConsoleRenderer(
+        colors=stream.isatty() and not os.environ.get("NO_COLOR"),
+        # The richer ones print local variables, where secrets live.
+        exception_formatter=structlog.dev.plain_traceback,
+    )
+
+
+def _formatter(renderer: Processor) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_common(),
         processors=[

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 
 import structlog
@@ -15,6 +16,8 @@ import structlog
 from boardsync.telemetry.rendering import readable_text
 
 _VARIABLE = "NOTIFY_SOCKET"
+_WATCHDOG = "WATCHDOG_USEC"
+_WATCHED = "WATCHDOG_PID"
 _LONGEST_WAIT_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
@@ -33,6 +36,29 @@ def status(text: str, environ: Mapping[str, str] | None = None) -> bool:
 def stopping(environ: Mapping[str, str] | None = None) -> bool:
     """Say that the daemon is going down; return whether a service manager was told."""
     return _send("STOPPING=1", environ)
+
+
+def reloading(environ: Mapping[str, str] | None = None) -> bool:
+    """Say that the settings are being read again; `ready` ends that, whatever came of it."""
+    moment = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+    return _send(f"RELOADING=1\nMONOTONIC_USEC={moment}", environ)
+
+
+def alive(environ: Mapping[str, str] | None = None) -> bool:
+    """Give the sign of life that a watchdog waits for; return whether it was told."""
+    return _send("WATCHDOG=1", environ)
+
+
+def watchdog_seconds(environ: Mapping[str, str] | None = None) -> float | None:
+    """Return how long the service manager waits for a sign of life; None: for none of ours."""
+    given = os.environ if environ is None else environ
+    watched, allowed = given.get(_WATCHED, ""), given.get(_WATCHDOG, "")
+    if not allowed.isdecimal() or int(allowed) == 0:
+        return None
+    # Children inherit the environment; only the process it names is watched.
+    if watched and watched != str(os.getpid()):
+        return None
+    return int(allowed) / 1_000_000
 
 
 def _send(message: str, environ: Mapping[str, str] | None) -> bool:

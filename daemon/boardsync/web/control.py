@@ -1,4 +1,8 @@
-"""The control API of a running daemon, on a Unix socket that its permissions guard."""
+"""The control API of a running daemon: on a Unix socket and, when asked for, on TCP.
+
+Permissions guard the socket (`boardsync.web.listening`); who comes over TCP passes
+`boardsync.web.guard` first.
+"""
 
 from __future__ import annotations
 
@@ -6,59 +10,83 @@ import asyncio
 import contextlib
 import os
 import socket
-import stat
-from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
-import uvicorn
+import structlog
 from fastapi import APIRouter, FastAPI, Request
-from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, PlainValidator, model_validator
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse
+from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from boardsync import __version__
+from boardsync.config.http import Address
 from boardsync.engine import consent, report, trash_can
 from boardsync.engine.adopt import adopt, survey
 from boardsync.engine.again import again_all, again_everywhere
+from boardsync.engine.measure import Measuring
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
 from boardsync.engine.told import Told
 from boardsync.engine.undo import undo
 from boardsync.engine.why import why as explain
-from boardsync.errors import BoardsyncError, NeedsPerson, SettingsError, TryAgain
+from boardsync.errors import BoardsyncError, SettingsError, TryAgain
 from boardsync.plan.links import Consent
 from boardsync.telemetry import exposition
-from boardsync.telemetry.counters import counters
+from boardsync.telemetry.process import LoopLag
+from boardsync.telemetry.redaction import clean
+from boardsync.telemetry.rendering import readable_text
+from boardsync.web.bundling import bundling
+from boardsync.web.description import REFUSALS, describe
+from boardsync.web.doctoring import doctoring
+from boardsync.web.guard import Guard, Rules, rules_for
+from boardsync.web.health import health_routes
+from boardsync.web.listening import (
+    GRACE_SECONDS,
+    Server,
+    any_exposed,
+    listen_on_path,
+    listen_on_tcp,
+    remove_socket,
+)
+from boardsync.web.mending import mending
+from boardsync.web.reloading import reloading
+from boardsync.web.standing import running_status
+from boardsync.web.steering import MirrorsRequest, steering_routes
+from boardsync.web.texts import Limit, Name, Number, Question
+
+__all__ = ["GRACE_SECONDS", "make_app", "serving"]
 
 T = TypeVar("T")
-
-GRACE_SECONDS = 2
-"""How long a stopping daemon lets a request finish. Who waits for a pass was answered before."""
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str):
-        # A TypeError would pass through pydantic as a crash.
-        raise ValueError("expected text")  # noqa: TRY004
-    return value
+Listen = Callable[[Address], list[socket.socket]]
+log = structlog.get_logger(__name__)
 
 
-Name = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
-"""Text whose bytes that are no UTF-8 are lone surrogates, in JSON as `\\udc80` and on."""
+_ANY_TEXT: JsonValue = {"type": "string"}
 
 
-class OnceRequest(BaseModel):
-    """Which mirrors to reconcile; all when empty."""
+class OnceRequest(MirrorsRequest):
+    """Which mirrors to reconcile; all when empty. even_paused: also those that are paused."""
 
-    mirrors: list[str] = []
+    even_paused: bool = False
 
 
-class AgainRequest(BaseModel):
+class AgainRequest(Question):
     """A path or an item, and the folder that a relative path may start from.
 
     everything: instead, all of the mirror of this name.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [one], "properties": {one: _ANY_TEXT, other: {"type": "null"}}}
+                for one, other in (("subject", "everything"), ("everything", "subject"))
+            ]
+        }
+    )
 
     subject: Name | None = None
     here: Name | None = None
@@ -71,30 +99,34 @@ class AgainRequest(BaseModel):
         return self
 
 
-class AnswerRequest(BaseModel):
+class AnswerRequest(Question):
     """A person's answer to a hold."""
 
-    hold: int
+    hold: Number
     answer: Consent
 
 
-class EntriesRequest(BaseModel):
+class EntriesRequest(Question):
     """Entries of the trash, by their numbers; or all that one run put there."""
 
-    entries: list[int] = []
-    run: int | None = None
+    entries: list[Number] = Field(default=[])
+    run: Number | None = None
 
 
-class UndoRequest(BaseModel):
+class UndoRequest(Question):
     """A run, by its number in the history."""
 
-    run: int
+    run: Number
 
 
-def make_app(service: Service) -> FastAPI:
+def make_app(service: Service, measuring: Measuring | None = None) -> FastAPI:
     """Build the API. Handlers only ask the engine."""
-    app = FastAPI(title="boardsync", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="boardsync", version=__version__, docs_url=None, redoc_url=None,
+        redirect_slashes=False, responses=REFUSALS,
+    )  # fmt: skip
     app.add_exception_handler(BoardsyncError, _refuse)
+    app.add_exception_handler(RequestValidationError, _not_understood)
     assembly = service.assembly
 
     @app.get("/version")
@@ -103,29 +135,22 @@ def make_app(service: Service) -> FastAPI:
 
     @app.get("/status")
     def status() -> dict[str, Any]:
-        told = report.status(assembly.settings, assembly.state)
-        for mirror in told["mirrors"]:
-            watching = service.watching.get(mirror["mirror"])
-            mirror["watcher"] = watching.stats() if watching else None
-            carrier = assembly.carriers.get(mirror["server"])
-            mirror["under_way"] = len(carrier.under_way) if carrier else 0
-        return told | {"daemon": {"pid": os.getpid(), "version": __version__}}
-
-    @app.get("/metrics")
-    def metrics() -> Response:
-        return Response(exposition.exposed(counters.samples()), media_type=exposition.MEDIA_TYPE)
+        daemon = {"pid": os.getpid(), "version": __version__}
+        return running_status(service) | {"daemon": daemon}
 
     @app.get("/why")
     def why(subject: str) -> list[dict[str, Any]]:
-        return explain(assembly.settings, assembly.state, subject)
+        return explain(assembly.settings, assembly.state, subject, clock=assembly.clock)
 
     @app.get("/history")
-    def history(mirror: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
+    def history(mirror: str | None = None, limit: Limit = 20) -> list[dict[str, Any]]:
         return report.history(assembly.settings, assembly.state, mirror, limit)
 
     @app.post("/once")
     async def run_once(request: OnceRequest) -> list[dict[str, Any]]:
-        results = await service.unless_stopped(once(assembly, request.mirrors))
+        results = await service.unless_stopped(
+            once(assembly, request.mirrors, even_paused=request.even_paused)
+        )
         return [result.as_dict() for result in results]
 
     @app.post("/again")
@@ -138,9 +163,29 @@ def make_app(service: Service) -> FastAPI:
             assembly.workers[name].hint_everything("again")
         return done
 
+    app.include_router(_measurements(measuring or Measuring(service)))
     app.include_router(_removals(service))
     app.include_router(_adoption(service))
+    app.include_router(reloading(service))
+    app.include_router(mending(service))
+    app.include_router(doctoring(service))
+    app.include_router(bundling(service))
+    app.include_router(health_routes(service))
+    app.include_router(steering_routes(service))
+    describe(app)
     return app
+
+
+def _measurements(measuring: Measuring) -> APIRouter:
+    """Build what is measured."""
+    router = APIRouter()
+
+    @router.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> PlainTextResponse:
+        text = exposition.exposed(measuring.samples())
+        return PlainTextResponse(text, media_type=exposition.MEDIA_TYPE)
+
+    return router
 
 
 def _removals(service: Service) -> APIRouter:
@@ -173,7 +218,7 @@ def _removals(service: Service) -> APIRouter:
         return {"hold": request.hold, "mirror": mirror.name, "count": count}
 
     @router.get("/trash")
-    def list_trash(mirror: str | None = None, limit: int = 100) -> dict[str, Any]:
+    def list_trash(mirror: str | None = None, limit: Limit = 100) -> dict[str, Any]:
         return trash_can.list_trash(assembly.settings, assembly.state, mirror, limit)
 
     @router.post("/trash/restore")
@@ -207,12 +252,12 @@ def _adoption(service: Service) -> APIRouter:
                     worker.hint_everything("asked")
 
     @router.post("/adopt/survey")
-    async def start_survey(request: OnceRequest) -> list[dict[str, Any]]:
+    async def start_survey(request: MirrorsRequest) -> list[dict[str, Any]]:
         told = await done(request.mirrors, survey(assembly, request.mirrors))
         return [asdict(one) for one in told]
 
     @router.post("/adopt")
-    async def start_adopting(request: OnceRequest) -> list[dict[str, Any]]:
+    async def start_adopting(request: MirrorsRequest) -> list[dict[str, Any]]:
         told = await done(request.mirrors, adopt(assembly, request.mirrors))
         return [asdict(one) for one in told]
 
@@ -231,90 +276,70 @@ async def _refuse(_: Request, error: Exception) -> JSONResponse:
         status = 404
     elif isinstance(error, TryAgain):
         status = 503
-    return JSONResponse({"detail": str(error)}, status)
+    return JSONResponse({"detail": clean(readable_text(str(error), multiline=True))}, status)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without its signal handlers: signals are the service's."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+async def _not_understood(_: Request, error: Exception) -> JSONResponse:
+    """Answer what is wrong with a question. What was sent is not repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    told = [
+        {"type": one["type"], "loc": list(one["loc"]), "msg": readable_text(one["msg"])}
+        for one in error.errors()
+    ]
+    return JSONResponse({"detail": told}, 422)
 
 
 @contextlib.asynccontextmanager
-async def serving(service: Service, path: Path | None) -> AsyncIterator[None]:
-    """Serve the control API while the daemon runs. The socket is its owner's alone.
+async def serving(
+    service: Service, path: Path | None, listen: Listen = listen_on_tcp
+) -> AsyncIterator[None]:
+    """Serve the API while the daemon runs: on a Unix socket, and on TCP if the settings say so.
 
-    Raises NeedsPerson when the socket cannot be made there, or is another daemon's.
+    listen: how it is listened on TCP. The Unix socket is its owner's alone. Raises NeedsPerson
+    when a socket cannot be made there or is another daemon's, and SettingsError for a token that
+    cannot be used.
     """
-    if path is None:
-        yield
-        return
-    listening = await asyncio.to_thread(_listen, path)
-    ours = path.stat().st_ino
-    config = uvicorn.Config(
-        make_app(service), log_config=None, access_log=False, lifespan="off",
-        timeout_graceful_shutdown=GRACE_SECONDS,
-    )  # fmt: skip
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
-    try:
-        while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
-            await asyncio.sleep(0.01)
-        yield
-    finally:
-        server.should_exit = True
-        await task
-        listening.close()
-        _remove(path, ours)
-
-
-def _listen(path: Path) -> socket.socket:
-    """Make the socket. Nobody can connect before it listens, and then only its owner may."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _make_way(path)
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            made.bind(os.fspath(path))
-            path.chmod(0o600)
-            made.listen()
-        except BaseException:
-            made.close()
-            raise
-    except OSError as error:
-        raise NeedsPerson(
-            f"{path}: the control socket cannot be made there: {error.strerror or error}; set"
-            " another `socket`, or null for none"
-        ) from error
-    return made
-
-
-def _make_way(path: Path) -> None:
-    """Remove the socket of a process that is gone. Anything else there is not ours to remove."""
-    try:
-        kind = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if not stat.S_ISSOCK(kind):
-        raise NeedsPerson(f"{path}: is there and no socket; set another `socket`")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
-        # One that is too busy to answer is alive, too.
-        asking.settimeout(1.0)
-        try:
-            asking.connect(os.fspath(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        sockets, rules = await _listen(stack, service, path, listen)
+        if not sockets:
+            yield
             return
-        except (TimeoutError, BlockingIOError):
-            pass
-    raise NeedsPerson(
-        f"{path}: another boardsync, with another state, listens there; set another `socket`"
-    )
+        lag = LoopLag()
+        lag.start()
+        stack.callback(lag.stop)
+        measuring = Measuring(service, lag)
+        stack.push_async_callback(asyncio.to_thread, measuring.close)
+        app = make_app(service, measuring)
+        server = Server(app, Guard(app, rules))
+        task = asyncio.create_task(server.serve(sockets=sockets))
+        try:
+            while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
+                await asyncio.sleep(0.01)
+            yield
+        finally:
+            server.end()
+            await task
 
 
-def _remove(path: Path, inode: int) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if path.lstat().st_ino == inode:
-            path.unlink()
+async def _listen(
+    stack: contextlib.AsyncExitStack, service: Service, path: Path | None, listen: Listen
+) -> tuple[list[socket.socket], Rules]:
+    """Make the sockets, which end with the stack, and say who is let in over TCP."""
+    made = list[socket.socket]()
+    http = service.assembly.settings.http
+    # With no address there is no way in, and nobody has to pass.
+    rules = Rules(hosts=frozenset(), token=None, exposed=True)
+    if http.listen is not None:
+        token = await asyncio.to_thread(http.reveal_token)
+        made += await asyncio.to_thread(listen, http.listen)
+        for one in made:
+            stack.callback(one.close)
+        exposed = any_exposed(made)
+        rules = rules_for(http.listen, http.allowed_hosts, token, exposed=exposed)
+        log.info("listening", address=str(http.listen), other_machines=exposed)
+    if path is not None:
+        own = await asyncio.to_thread(listen_on_path, path)
+        stack.callback(own.close)
+        stack.callback(remove_socket, path, path.stat().st_ino)
+        made.append(own)
+    return made, rules

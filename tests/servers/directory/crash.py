@@ -1,11 +1,11 @@
 """Processes that work on a directory and are disturbed while they do; see test_directory_crash*.
 
-`steps WORK ROOT [plain] [DISTURBANCE]` forks one process for each file operation of a piece of
-work, and disturbs it right before that operation: ROOT/0000 before the first, and so on until
-one is through undisturbed. By default it is killed; `edit`, `rewrite` and `delete`: another
-program does that to the item. `plain`: as on a filesystem that knows nothing but link and
-rename. `mirror ROOT COUNT` uploads what is not there yet, as the engine does, and prints a line
-for each, until it is killed.
+`steps WORK ROOT [plain] [DISTURBANCE] [EVERY]` forks one process for each file operation of a
+piece of work, or for one in EVERY, and disturbs it right before that operation: ROOT/0000
+before the first, and so on until one is through undisturbed. By default it is killed; `edit`,
+`rewrite` and `delete`: another program does that to the item. `plain`: as on a filesystem that
+knows nothing but link and rename. `mirror ROOT COUNT` uploads what is not there yet, as the
+engine does, and prints a line for each, until it is killed.
 """
 
 from __future__ import annotations
@@ -207,8 +207,8 @@ def disturbed(piece: Piece, root: Path, operation: int, disturb: Callable[[Path]
     return forked(work)
 
 
-def steps(piece: Piece, root: Path, disturb: Callable[[Path], None]) -> None:
-    for operation in count():
+def steps(piece: Piece, root: Path, disturb: Callable[[Path], None], every: int) -> None:
+    for operation in count(step=every):
         status = disturbed(piece, root / f"{operation:04d}", operation, disturb)
         if status == 0:
             return
@@ -234,4 +234,5 @@ if __name__ == "__main__":
             disk._LIBC_RENAMEAT2 = None
             renames._LIBC_RENAMEAT2 = None
         chosen = [DISTURBANCES[word] for word in sys.argv[4:] if word in DISTURBANCES]
-        steps(PIECES[sys.argv[2]], Path(sys.argv[3]), [*chosen, kill][0])
+        every = [int(word) for word in sys.argv[4:] if word.isdigit()]
+        steps(PIECES[sys.argv[2]], Path(sys.argv[3]), [*chosen, kill][0], [*every, 1][0])

@@ -85,13 +85,15 @@ def failing_scandir(broken: str, code: int) -> Scandir:
     return scandir
 
 
-def after_steps(piece: str, root: Path, options: list[str]) -> Iterator[Path]:
+def after_steps(piece: str, root: Path, options: list[str], every: int = 1) -> Iterator[Path]:
     """Disturb a piece of work before each of its file operations; give what is left each time.
 
     See `servers.directory.crash`. The last was not disturbed any more.
+    every: disturb one operation in so many.
     """
-    command = [sys.executable, "-m", "servers.directory.crash", "steps", piece, str(root), *options]
+    crash = [sys.executable, "-m", "servers.directory.crash"]
+    command = [*crash, "steps", piece, str(root), *options, str(every)]
     subprocess.run(command, cwd=TESTS, timeout=120, check=True)
     left = sorted(root.iterdir())
-    assert len(left) >= 8
+    assert len(left) * every >= 8
     yield from left

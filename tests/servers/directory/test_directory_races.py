@@ -23,9 +23,15 @@ IDS = ["renameat2", "link and unlink"]
 EDITS = ["edit", "rewrite"]
 
 
-def after(piece: str, root: Path, way: list[str], disturbance: str) -> Iterator[Path]:
-    """Disturb a piece of work before each of its file operations; give what is left each time."""
-    *disturbed, _done_undisturbed = after_steps(piece, root, [*way, disturbance])
+@pytest.fixture(params=[pytest.param(1, marks=pytest.mark.real), 4], ids="1 in {}".format)
+def every(request: pytest.FixtureRequest) -> int:
+    """Which file operations are disturbed: all of them, or one in so many."""
+    return int(request.param)
+
+
+def after(piece: str, root: Path, way: list[str], disturbance: str, every: int) -> Iterator[Path]:
+    """Disturb a piece of work before its file operations; give what is left each time."""
+    *disturbed, _done_undisturbed = after_steps(piece, root, [*way, disturbance], every)
     yield from disturbed
 
 
@@ -65,10 +71,10 @@ def nothing_was_there(root: Path, disturbance: str) -> bool:
 @pytest.mark.parametrize("disturbance", EDITS)
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
 async def test_what_is_saved_during_a_replacement_is_kept(
-    tmp_path: Path, way: list[str], disturbance: str
+    tmp_path: Path, way: list[str], disturbance: str, every: int
 ) -> None:
     results = set()
-    for root in after("replace", tmp_path, way, disturbance):
+    for root in after("replace", tmp_path, way, disturbance, every):
         server = DirectoryServer("race", root)
         if nothing_was_there(root, disturbance):
             continue
@@ -84,9 +90,9 @@ async def test_what_is_saved_during_a_replacement_is_kept(
 @pytest.mark.parametrize("disturbance", EDITS)
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
 async def test_what_is_saved_during_a_removal_is_not_removed(
-    tmp_path: Path, way: list[str], disturbance: str
+    tmp_path: Path, way: list[str], disturbance: str, every: int
 ) -> None:
-    for root in after("trash", tmp_path, way, disturbance):
+    for root in after("trash", tmp_path, way, disturbance, every):
         server = DirectoryServer("race", root)
         if nothing_was_there(root, disturbance):
             assert sorted(await shown(server)) == sorted([picture(1), picture(9)])
@@ -99,9 +105,9 @@ async def test_what_is_saved_during_a_removal_is_not_removed(
 @pytest.mark.parametrize("disturbance", EDITS)
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
 async def test_what_is_saved_during_a_move_is_kept(
-    tmp_path: Path, way: list[str], disturbance: str
+    tmp_path: Path, way: list[str], disturbance: str, every: int
 ) -> None:
-    for root in after("move", tmp_path, way, disturbance):
+    for root in after("move", tmp_path, way, disturbance, every):
         server = DirectoryServer("race", root)
         if nothing_was_there(root, disturbance):
             continue
@@ -111,9 +117,9 @@ async def test_what_is_saved_during_a_move_is_kept(
 @pytest.mark.parametrize("way", WAYS, ids=IDS)
 @pytest.mark.parametrize("piece", ["replace", "trash", "move"])
 async def test_what_is_deleted_meanwhile_leaves_nothing_half_done(
-    tmp_path: Path, piece: str, way: list[str]
+    tmp_path: Path, piece: str, way: list[str], every: int
 ) -> None:
-    for root in after(piece, tmp_path, way, "delete"):
+    for root in after(piece, tmp_path, way, "delete", every):
         server = DirectoryServer("race", root)
         seen = await shown(server)
         assert sorted(on_disk(root)) == sorted(seen)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import BinaryIO
 
@@ -59,6 +60,7 @@ class DirectoryBoards:
         self._ways = ways
         self.recall = Recall(root.path, ways.scandir, ways.clock_ns)
         self.trash = Trash(root.path, ways.clock_ns)
+        self._settled: set[str] = set()
 
     def require(self, *, claim: bool = False) -> str:
         """Return the root's path when it is there; see `Root.require`."""
@@ -101,10 +103,25 @@ class DirectoryBoards:
         self._root.require(claim=True)
         with classified(f"board {board_id!r}: listing {path}"):
             found = walk(path, versions_now(), self._ways.scandir)
+        self._settle(path, {os.path.dirname(item[0]) for item in found.items})
         self._root.require()
         digest = _digest(found.items)
         entries = None if digest == known else tuple(Entry(*item) for item in found.items)
         return Listing(board_id, digest, entries, found.complete)
+
+    def _settle(self, board: str, folders: set[str]) -> None:
+        """Make durable, once in a process, what is listed: another may have ended before that.
+
+        What is recorded of an item would outlive it. A filesystem that cannot do it has no more to
+        offer, and a folder that just vanished has nothing to settle: the listing is what counts.
+        """
+        if board in self._settled or not self._root.writable:
+            return
+        self._settled.add(board)
+        inside = {os.path.join(board, above) for one in folders for above in _and_above(one)}
+        for path in (self._root.path, board, *sorted(inside)):
+            with suppress(OSError):
+                fsync_directory(path)
 
     def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
         """Describe items of a board, and by their ids there those in the trash."""
@@ -235,6 +252,13 @@ def describe(board_id: BoardId, place: Place, versions: Versions) -> Item:
 def describe_trashed(place: Place, versions: Versions) -> Item:
     """Describe something in the trash, which is on no board but that of the trash."""
     return replace(describe(TRASH, place, versions), trashed=True)
+
+
+def _and_above(folder: str) -> Iterator[str]:
+    """Yield a relative folder and those above it, without the board itself."""
+    while folder:
+        yield folder
+        folder = os.path.dirname(folder)
 
 
 def _digest(items: Iterable[tuple[str, str]]) -> str:

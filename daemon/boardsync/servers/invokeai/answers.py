@@ -21,6 +21,7 @@ from boardsync.errors import (
     ServerFault,
     ServerRefused,
 )
+from boardsync.telemetry.redaction import clean
 
 JSON = "application/json"
 DETAIL_LENGTH = 300
@@ -80,7 +81,10 @@ class Answer:
         return value
 
     def detail(self) -> str:
-        """Return the server's own words for an error, cut short; empty when it has none."""
+        """Return the server's own words for an error, cut short; empty when it has none.
+
+        They are kept in the state and told to whoever asks: a secret that they echo is taken out.
+        """
         if self.media_type != JSON:
             return ""
         try:
@@ -89,7 +93,7 @@ class Answer:
             return ""
         if isinstance(value, list):
             value = "; ".join(_complaint(entry) for entry in value[:3])
-        return value[:DETAIL_LENGTH] if isinstance(value, str) else ""
+        return clean(value)[:DETAIL_LENGTH] if isinstance(value, str) else ""
 
 
 def error_of(answer: Answer, expected: str, *, writes: bool) -> BoardsyncError | None:

@@ -182,7 +182,9 @@ class InvokeAIServer:
         del board_id  # a name is unique on the server
         return await self._trash.marked(await self.client.images.records(item_ids))
 
-    async def marks(self, board_id: str | None, item_ids: Sequence[str]) -> dict[str, Mark | None]:
+    async def marks(
+        self, board_id: str | None, item_ids: Sequence[str], described: Sequence[Item] = ()
+    ) -> dict[str, Mark | None]:
         """Read the marks of items: a key for every id that exists, None where there is no mark.
 
         What is in the trash is left out, unless `board_id` is that of the trash. Only uploads
@@ -190,7 +192,8 @@ class InvokeAIServer:
         by the beginning that all tokens share.
         """
         of_trash = await self._trash.holds(board_id)
-        items = [item for item in await self.items(board_id, item_ids) if item.trashed is of_trash]
+        found = described or await self.items(board_id, item_ids)
+        items = [item for item in found if item.trashed is of_trash]
         suspects = await self._suspects(board_id, items)
         read = dict(zip(suspects, await in_parallel(self._mark, suspects, READERS), strict=True))
         gone = {name for name, (there, _) in read.items() if not there}

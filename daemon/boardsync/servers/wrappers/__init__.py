@@ -1,6 +1,6 @@
 """Wrappers of the port: each adds one concern to any server, and is a server itself."""
 
-from boardsync.servers.wrappers.compose import Policy, compose
+from boardsync.servers.wrappers.compose import Policy, Shared, compose
 from boardsync.servers.wrappers.limited import Limited
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
@@ -14,6 +14,7 @@ __all__ = [
     "Pauses",
     "Policy",
     "Retrying",
+    "Shared",
     "Throttled",
     "compose",
 ]

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from boardsync.servers.port import Server
-from boardsync.servers.wrappers.limited import Limited
+from boardsync.servers.wrappers.limited import Limited, Sharing
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
-from boardsync.servers.wrappers.throttled import Bandwidth, Throttled
+from boardsync.servers.wrappers.throttled import Bandwidth, RateNow, Throttled
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all servers have a part in. at_once: slots for their transfers, None without a limit."""
+
+    up: Bandwidth = field(default_factory=lambda: Bandwidth(None))
+    down: Bandwidth = field(default_factory=lambda: Bandwidth(None))
+    at_once: asyncio.Semaphore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +28,26 @@ class Policy:
     uploads_at_once: int | None = None
     downloads_at_once: int | None = None
     requests_per_second: float | None = None
-    bandwidth_up: int | None = None
-    bandwidth_down: int | None = None
+    bandwidth_up: RateNow | int | None = None
+    bandwidth_down: RateNow | int | None = None
+    shared: Shared = field(default_factory=Shared)
     pauses: Pauses = field(default_factory=Pauses)
 
 
 def compose(server: Server, policy: Policy, meter: Meter) -> Server:
     """Wrap a server in everything that is not its own business.
 
-    From the inside: every single attempt is metered; it starts when the bandwidth allows; it
-    holds a slot; and who waits to try again holds none.
+    From the inside: every single attempt is metered; it holds a slot of those of all servers; it
+    starts when the bandwidth allows, its server's and that of all; it holds a slot of its
+    server's; and who waits to try again holds none.
     """
+    inner: Server = Metered(server, meter)
+    if policy.shared.at_once is not None:
+        inner = Sharing(inner, policy.shared.at_once)
     throttled = Throttled(
-        Metered(server, meter),
-        up=Bandwidth(policy.bandwidth_up),
-        down=Bandwidth(policy.bandwidth_down),
+        inner,
+        up=(Bandwidth(policy.bandwidth_up), policy.shared.up),
+        down=(Bandwidth(policy.bandwidth_down), policy.shared.down),
     )
     limited = Limited(
         throttled,
@@ -40,4 +55,4 @@ def compose(server: Server, policy: Policy, meter: Meter) -> Server:
         downloads_at_once=policy.downloads_at_once,
         requests_per_second=policy.requests_per_second,
     )
-    return Retrying(limited, policy.pauses)
+    return Retrying(limited, policy.pauses, meter.retried)

@@ -58,6 +58,24 @@ class Limited(Wrapper):
         return self._slots[operation]
 
 
+class Sharing(Wrapper):
+    """Lets a transfer through while it holds one of the slots that all servers share.
+
+    Inside of whatever else makes a transfer wait: who waits for bandwidth takes no slot from
+    other servers.
+    """
+
+    def __init__(self, inner: Server, slots: asyncio.Semaphore) -> None:
+        super().__init__(inner)
+        self._slots = slots
+
+    async def _call(self, operation: str, call: Callable[[], Awaitable[T]]) -> T:
+        if operation not in _TRANSFERS:
+            return await call()
+        async with self._slots:
+            return await call()
+
+
 def _limiter(requests_per_second: float | None) -> AsyncLimiter | None:
     """Allow a second's worth of calls at once; below one call a second, one at a time."""
     if requests_per_second is None:

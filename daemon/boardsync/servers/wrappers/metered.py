@@ -27,6 +27,9 @@ class Meter(Protocol):
         several). sent, received: bytes of pictures, of failed transfers too.
         """
 
+    def retried(self, operation: str) -> None:
+        """Count that an operation is asked again. Each of its attempts is observed, too."""
+
 
 class Metered(Wrapper):
     """Tells a meter about every operation. The clock is monotonic, in seconds."""

@@ -46,9 +46,15 @@ class Pauses:
 class Retrying(Wrapper):
     """Repeats reads that failed with TryAgain."""
 
-    def __init__(self, inner: Server, pauses: Pauses | None = None) -> None:
+    def __init__(
+        self,
+        inner: Server,
+        pauses: Pauses | None = None,
+        retried: Callable[[str], None] = lambda _operation: None,
+    ) -> None:
         super().__init__(inner)
         self._pauses = pauses or Pauses()
+        self._retried = retried
 
     async def download(self, item: Item, sink: BinaryIO) -> Download:
         """Download; what a broken attempt left in `sink` is taken out of it again."""
@@ -73,7 +79,16 @@ class Retrying(Wrapper):
             wait_max=pauses.longest,
             wait_jitter=pauses.jitter,
         )
-        return await repeat(self._wait_for, call)
+        attempts = 0
+
+        async def attempt() -> T:
+            nonlocal attempts
+            attempts += 1
+            if attempts > 1:
+                self._retried(operation)
+            return await call()
+
+        return await repeat(self._wait_for, attempt)
 
     def _wait_for(self, error: Exception) -> bool | float:
         """Tell whether to ask again: False, True, or after so many seconds."""

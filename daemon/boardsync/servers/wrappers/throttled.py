@@ -1,4 +1,4 @@
-"""Bandwidth: bytes in a second, shared by all transfers of one server in one direction.
+"""Bandwidth: bytes in a second, shared by all transfers of a server, or of all, in one direction.
 
 A transfer itself is not slowed down, since the port hands over whole pictures and its sink
 is written from threads and from the event loop alike. Instead each one runs up a debt, and
@@ -16,49 +16,85 @@ from boardsync.model import Download, Item, Upload, UploadResult
 from boardsync.servers.port import BoardId, Server
 from boardsync.servers.wrappers.wrapper import Wrapper
 
+RateNow = Callable[[], int | None]
+"""Tells the rate of now, in bytes per second; None is without a limit."""
+LONGEST_SECONDS = 60.0
+"""Between two questions for the rate: it may have risen meanwhile."""
+_PAID = 0.5
+"""Less than a byte is what the arithmetic leaves."""
+
 
 class Bandwidth:
-    """One direction's rate. bytes_per_second: None is without a limit. The clock is monotonic."""
+    """One direction's rate: a number, None for no limit, or what tells it. The clock is monotonic.
+
+    What was run up under one rate is paid off under the one that holds by then.
+    """
 
     def __init__(
         self,
-        bytes_per_second: int | None,
+        rate: RateNow | int | None,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._rate = bytes_per_second
+        self._rate = rate if callable(rate) else lambda: rate
         self._clock = clock
         self._sleep = sleep
-        self._paid_at = clock()
+        self._debt = 0.0
+        self._counted_at = clock()
 
     async def wait(self) -> None:
         """Wait until all bytes so far are paid for."""
-        while (debt := self._paid_at - self._clock()) > 0:
-            await self._sleep(debt)
+        while (seconds := self.seconds_to_pay()) > 0:
+            await self._sleep(min(seconds, LONGEST_SECONDS))
+
+    def seconds_to_pay(self) -> float:
+        """Return how long it takes to pay what is owed, at the rate of now."""
+        rate = self._pay()
+        return 0.0 if rate is None or self._debt < _PAID else self._debt / rate
 
     def charge(self, count: int) -> None:
         """Put transferred bytes on the bill."""
-        if self._rate is not None:
-            self._paid_at = max(self._paid_at, self._clock()) + count / self._rate
+        if self._pay() is not None:
+            self._debt += count
+
+    def _pay(self) -> int | None:
+        """Take off the debt what time has paid; return the rate of now. Without one, all of it."""
+        rate, now = self._rate(), self._clock()
+        paid = self._debt if rate is None else (now - self._counted_at) * rate
+        self._debt = max(0.0, self._debt - paid)
+        self._counted_at = now
+        return rate
+
+
+async def wait_for_all(bandwidths: Sequence[Bandwidth]) -> None:
+    """Wait until nothing is owed to any: while one is paid, others may have run up a debt."""
+    while any(one.seconds_to_pay() > 0 for one in bandwidths):
+        for one in bandwidths:
+            await one.wait()
 
 
 class Throttled(Wrapper):
-    """Keeps transfers to a rate."""
+    """Keeps transfers to rates: in each direction its own, and those that it shares."""
 
-    def __init__(self, inner: Server, *, up: Bandwidth, down: Bandwidth) -> None:
+    def __init__(
+        self, inner: Server, *, up: Bandwidth | Sequence[Bandwidth],
+        down: Bandwidth | Sequence[Bandwidth],
+    ) -> None:  # fmt: skip
         super().__init__(inner)
-        self._up = up
-        self._down = down
+        self._up = (up,) if isinstance(up, Bandwidth) else tuple(up)
+        self._down = (down,) if isinstance(down, Bandwidth) else tuple(down)
 
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
-        await self._up.wait()
-        self._up.charge(sum(len(upload.content) for upload in uploads))
+        await wait_for_all(self._up)
+        for bandwidth in self._up:
+            bandwidth.charge(sum(len(upload.content) for upload in uploads))
         return await super().upload(board_id, uploads)
 
     async def download(self, item: Item, sink: BinaryIO) -> Download:
-        await self._down.wait()
+        await wait_for_all(self._down)
         start = sink.tell()
         try:
             return await super().download(item, sink)
         finally:
-            self._down.charge(sink.tell() - start)
+            for bandwidth in self._down:
+                bandwidth.charge(sink.tell() - start)

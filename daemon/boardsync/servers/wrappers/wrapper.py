@@ -58,8 +58,10 @@ class Wrapper:
     async def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
         return await self._call("items", partial(self._inner.items, board_id, item_ids))
 
-    async def marks(self, board_id: BoardId, item_ids: Sequence[str]) -> dict[str, Mark | None]:
-        return await self._call("marks", partial(self._inner.marks, board_id, item_ids))
+    async def marks(
+        self, board_id: BoardId, item_ids: Sequence[str], described: Sequence[Item] = ()
+    ) -> dict[str, Mark | None]:
+        return await self._call("marks", partial(self._inner.marks, board_id, item_ids, described))
 
     async def find(self, token: str) -> list[Item]:
         return await self._call("find", partial(self._inner.find, token))

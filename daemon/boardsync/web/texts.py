@@ -1,0 +1,38 @@
+"""What values in requests may be: texts, numbers, and bodies without unknown keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+
+LARGEST_NUMBER = 2**53 - 1
+"""Of anything in the state: beyond it, not all programs read the same number out of JSON."""
+MOST_TOLD = 100_000
+"""Rows of one answer."""
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        # A TypeError would pass through pydantic as a crash.
+        raise ValueError("expected text")  # noqa: TRY004
+    return value
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("expected a number")  # noqa: TRY004
+    return value
+
+
+Name = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
+"""Text whose bytes that are no UTF-8 are lone surrogates, in JSON as `\\udc80` and on."""
+Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER), BeforeValidator(_number)]
+Limit = Annotated[int, Query(ge=0, le=MOST_TOLD)]
+
+
+class Question(BaseModel):
+    """A body of JSON. Unknown keys are mistakes: with `mirror`, misspelt, all would be meant."""
+
+    model_config = ConfigDict(extra="forbid")
