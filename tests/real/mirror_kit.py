@@ -36,13 +36,14 @@ class Setup:
         self.state = base / "state" / "state.db"
         self.write_config(server.url)
 
-    def write_config(self, url: str, **mirror: Any) -> None:
+    def write_config(self, url: str, limits: dict[str, Any] | None = None, **mirror: Any) -> None:
         """Write the settings. mirror: further settings of the mirror."""
         self.config.write_text(
             json.dumps(
                 {
                     "state": str(self.state),
                     "servers": {"main": {"kind": "invokeai", "url": url}},
+                    "limits": limits or {},
                     "mirrors": [
                         {"name": "m", "id": self.mirror_id, "folder": str(self.folder),
                          "server": "main", "board": self.board,

@@ -9,6 +9,7 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,19 +137,24 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
+@pytest.mark.parametrize(
+    ("limits", "says"),
+    [({}, "downloads wait for room"), ({"free_disk": None}, "the disk is full")],
+    ids=["floor", "no floor"],
+)
 def test_a_full_disk_leaves_no_litter_and_the_picture_comes_when_there_is_room(
-    setup: Setup, daemon: Start, tiny_disk: Path
+    setup: Setup, daemon: Start, tiny_disk: Path, limits: dict[str, Any], says: str
 ) -> None:
     setup.folder = tiny_disk / "pictures"
     setup.folder.mkdir()
-    setup.write_config(setup.server.url)
+    setup.write_config(setup.server.url, limits=limits)
     setup.once()
     setup.server.generate(setup.board_id(), (2048, 2048))
     ballast = tiny_disk / "ballast"
     ballast.write_bytes(b"x" * _free(tiny_disk))
     daemon()
 
-    wait_for(lambda: "disk is full" in str(status(setup)["errors"]), 60, "it says why")
+    wait_for(lambda: says in str(status(setup)), 60, "it says why")
     assert [p for p in setup.folder.rglob("*") if p.is_file()] == []
 
     ballast.unlink()

@@ -51,11 +51,14 @@ def known_seeds() -> list[int]:
     return [int(line.split("#")[0]) for line in lines if line.split("#")[0].strip()]
 
 
-def fresh_seeds(count: int, start: int | None = None) -> Iterator[int]:
-    """Yield seeds that nobody chose, or those from a start on."""
+def fresh_seeds(count: int, start: int | None = None, drawn_by: str = "") -> Iterator[int]:
+    """Yield seeds that nobody chose, or those from a start on.
+
+    drawn_by: a text, the same seeds for the same one; without it, others each time.
+    """
     if start is not None:
         yield from range(start, start + count)
         return
-    source = random.SystemRandom()
+    source = random.Random(drawn_by) if drawn_by else random.SystemRandom()
     for _ in range(count):
         yield source.randrange(1 << 33)

@@ -266,21 +266,29 @@ def _record(
     number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     for parting in plan.partings:
         links.part(c, parting.link, parting.state, moment)
-    moved, found = 0, []
-    for board, action in plan.actions:
-        if action.kind is ActionKind.FOLLOW:
-            links.change(c, _number(action), moment, path=action.target)
-            moved += 1
-        elif action.kind in RECORDS_ONLY:
-            found.append(_new_link(mirror, board, action, number))
-    for _, action in plan.actions:
-        if action.kind is ActionKind.FOLLOW:  # now that all of them are where they go
-            links.take_place(c, _number(action), moment)
+    follows = [action for _, action in plan.actions if action.kind is ActionKind.FOLLOW]
+    _follow(c, follows, moment)
+    found = [
+        _new_link(mirror, board, action, number)
+        for board, action in plan.actions
+        if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW
+    ]
     links.agree_all(c, found, moment)
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
     planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
-    runs.count(c, number, moment, planned=planned, linked=len(found), moved=moved)
+    runs.count(c, number, moment, planned=planned, linked=len(found), moved=len(follows))
     return number
+
+
+def _follow(c: Connection, follows: Sequence[Action], moment: int) -> None:
+    """Let links go where their files went, all of them before any takes its place there."""
+    earlier = [links.earlier(c, _number(action)) for action in follows]
+    for action, numbers in zip(follows, earlier, strict=True):
+        path = _target(action)
+        links.rename(c, numbers, path)
+        links.change(c, _number(action), moment, path=path)
+    for action in follows:
+        links.take_place(c, _number(action), moment)
 
 
 def _leave_out_leaving(c: Connection, mirror: Mirror, plan: Plan) -> None:
@@ -341,6 +349,11 @@ def _hold(c: Connection, mirror: Mirror, plan: Plan, moment: int) -> None:
 def _number(action: Action) -> int:
     assert action.link is not None  # noqa: S101
     return action.link
+
+
+def _target(action: Action) -> bytes:
+    assert action.target is not None  # noqa: S101
+    return action.target
 
 
 def _new_link(mirror: Mirror, board: int, action: Action, run: int) -> links.NewLink:

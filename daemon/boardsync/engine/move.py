@@ -114,6 +114,8 @@ class Mover:
         def write(c: Connection) -> None:
             observations.carry_over(c, link.board, link.item_id, board.id, moved)
             unproven.follow(c, link.board, link.item_id, board.id, moved.item_id)
+            if board.id == link.board:
+                links.rename(c, links.earlier(c, link.id), target)
             links.change(
                 c, link.id, moment, path=target, board=board.id, item_id=moved.item_id,
                 version=link.version if edited else moved.version,

@@ -82,7 +82,6 @@ _SUPERSEDED = text(
       AND NOT EXISTS (SELECT 1 FROM link o WHERE o.board = l.board AND o.item_id = l.item_id
                       AND o.state = 'agreed')
       AND EXISTS (SELECT 1 FROM link n JOIN item m ON m.board = n.board AND m.item_id = n.item_id
-                  AND m.version = n.version
                   WHERE n.mirror = l.mirror AND n.path = l.path AND n.state = 'agreed'
                   AND n.digest <> l.digest)
     ORDER BY l.id LIMIT :limit

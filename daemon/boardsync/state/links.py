@@ -52,6 +52,13 @@ _TAKE_PLACE = text(
       AND NOT EXISTS (SELECT 1 FROM transfer WHERE transfer.link = link.id AND {LIVE})
     """
 )
+_EARLIER = text(
+    """
+    SELECT o.id FROM link l JOIN link o ON o.mirror = l.mirror AND o.path = l.path
+      AND o.board = l.board AND o.state = 'superseded' AND o.made <> 'pull'
+    WHERE l.id = :number
+    """
+)
 _CHANGED = text("SELECT links_changed FROM mirror WHERE id = :mirror")
 _PER_SUBFOLDER = text(
     """
@@ -312,6 +319,16 @@ def take_place(connection: Connection, number: int, now_ms: int) -> None:
     Without those that are about to go to another path themselves.
     """
     connection.execute(_TAKE_PLACE, {"number": number, "now_ms": now_ms})
+
+
+def earlier(connection: Connection, number: int) -> list[int]:
+    """Return the links of earlier contents of a link's file, to be renamed with it."""
+    return list(connection.execute(_EARLIER, {"number": number}).scalars())
+
+
+def rename(connection: Connection, numbers: Sequence[int], path: bytes) -> None:
+    """Let a few links be those of another path: their file was renamed."""
+    connection.execute(update(link).where(link.c.id.in_(numbers)).values(path=path))
 
 
 def boards_with_files_gone(connection: Connection, mirror: int) -> set[int]:
