@@ -22,7 +22,7 @@ from boardsync.config.load import load
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.observe_files import hash_settled, observe_folder
 from boardsync.engine.once import once
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.service import carrying, opened
 from boardsync.telemetry import logging
 

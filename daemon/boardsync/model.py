@@ -245,7 +245,7 @@ class Capabilities:
     name is ours to choose. mutable: an item's bytes may change under the same id.
     reencodes: downloads differ in bytes from what was sent. batch: uploads per call.
     early_visible: items are listed before their bytes are complete. trash: items can be removed
-    so that they come back. moves: items can change their board without being sent again.
+    so that they come back. moves: items can change board and name without being sent again.
     renames_boards: boards can get another name and stay the same board.
     categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
     sensible seconds between listings. changes_at_once: moves, removals and returns from the trash

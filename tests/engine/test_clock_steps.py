@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine.reconcile import Look, Pass
+from boardsync.engine.passes import Look, Pass
 from engine.world import SteppingClock, World, world
 
 YEAR = 365 * 86_400.0

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine.consent import answer, list_holds
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.report import status
 from boardsync.plan.links import Consent
 from boardsync.servers.memory import CAPABILITIES, MemoryServer

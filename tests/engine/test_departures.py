@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.engine.passes import Look
 from boardsync.engine.push import Pusher
-from boardsync.engine.reconcile import Look
 from boardsync.engine.remove import Remover
 from boardsync.engine.report import history
 from boardsync.engine.undo import undo

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from engine.world import World, picture, world
 
 

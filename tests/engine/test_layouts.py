@@ -120,7 +120,7 @@ async def test_a_transfer_of_an_old_state_that_was_done_since_is_not_done_again(
         here.server.faults.unreachable = False
         here.server.add_board("board")
         worker = here.assembly.workers["m"]
-        from boardsync.engine.reconcile import Look
+        from boardsync.engine.passes import Look
 
         here.clock.skip(120.0)
         await worker.pass_now(Look.everywhere("test"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.sweep import sweep, temporary_name
 from boardsync.model import Category, Item
 from engine.world import picture, world

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.service import carrying
 from boardsync.model import Capabilities
 from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer

@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import pytest
 
+from boardsync.engine.passes import Look
 from boardsync.engine.planning import plan_mirrors
-from boardsync.engine.reconcile import Look
 from boardsync.errors import ServerBusy
 from boardsync.model import Download, Item, Listing
 from boardsync.servers.memory.server import MemoryServer

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.engine.passes import Look
 from boardsync.engine.pull import Puller
-from boardsync.engine.reconcile import Look
 from boardsync.engine.sweep import temporary_name
 from boardsync.files.disk import SystemDisk
 from boardsync.model import Category, Item

@@ -257,7 +257,7 @@ async def test_files_settle_before_they_are_read(tmp_path: Path) -> None:
     async with world(tmp_path, clock=clock) as here:
         here.write("a.png")
         worker = here.assembly.workers["m"]
-        from boardsync.engine.reconcile import Look
+        from boardsync.engine.passes import Look
 
         done = await worker.pass_now(Look.everywhere("test"))
         assert (done.plan.actions, done.hashed.waiting) == ([], 1)
@@ -271,7 +271,7 @@ async def test_a_closed_whole_file_does_not_wait(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         here.write("a.png")
         here.write("b.png", picture(2)[:-30])
-        from boardsync.engine.reconcile import Look
+        from boardsync.engine.passes import Look
 
         done = await here.assembly.workers["m"].pass_now(
             Look(

@@ -9,8 +9,8 @@ import pytest
 
 from boardsync.engine import decide, parcel, report
 from boardsync.engine.again import again
+from boardsync.engine.passes import Look
 from boardsync.engine.planning import plan_mirrors
-from boardsync.engine.reconcile import Look
 from boardsync.engine.why import why
 from boardsync.errors import FileChanging, ServerRefused
 from boardsync.model import ActionKind, Direction

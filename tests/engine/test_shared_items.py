@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine import report
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.service import carrying
 from boardsync.model import LinkState
 from boardsync.servers.memory.server import NAMED, MemoryServer

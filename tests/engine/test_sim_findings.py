@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import Connection
 
 from boardsync.engine import decide, observe_boards
+from boardsync.engine.passes import Look, Pass
 from boardsync.engine.planning import plan_mirrors
-from boardsync.engine.reconcile import Look, Pass
 from boardsync.errors import SettingsError
 from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind, Item

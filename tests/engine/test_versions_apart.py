@@ -15,9 +15,9 @@ import pytest
 from boardsync.engine.observe_boards import observe_board
 from boardsync.engine.observe_files import observe_paths
 from boardsync.engine.once import once
+from boardsync.engine.passes import Look
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
-from boardsync.engine.reconcile import Look
 from boardsync.engine.service import carrying
 from boardsync.errors import ServerFault
 from boardsync.files.disk import PathArg, SystemDisk

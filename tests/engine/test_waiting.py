@@ -142,7 +142,7 @@ async def test_no_upload_starts_before_the_marks_on_the_board_are_read(here: Wor
 
 
 def _everywhere():
-    from boardsync.engine.reconcile import Look
+    from boardsync.engine.passes import Look
 
     return Look.everywhere("test")
 

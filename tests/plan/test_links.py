@@ -41,7 +41,8 @@ policies = st.builds(
     Policy,
     pushes=st.booleans(), pulls=st.booleans(), file_deleted=st.sampled_from(WhenDeleted),
     item_deleted=st.sampled_from(WhenDeleted), content_changed=st.sampled_from(WhenChanged),
-    both_changed=st.sampled_from(WhenBothChanged),
+    both_changed=st.sampled_from(WhenBothChanged), names_kept=st.booleans(), moves=st.booleans(),
+    trashes=st.booleans(),     one_item=st.booleans(),
 ).filter(lambda policy: policy.pushes or policy.pulls)  # fmt: skip
 cases = st.builds(
     LinkCase,
@@ -72,6 +73,38 @@ def test_what_is_not_certain_is_left_alone(case: LinkCase, policy: Policy) -> No
     assert verdict.reason
     if FileSide.UNSURE is case.file or ItemSide.UNSURE is case.item:
         assert (verdict.action, verdict.parted) == (None, None)
+
+
+@given(cases, policies)
+@thorough(12)
+def test_where_items_cannot_move_none_is_moved(case: LinkCase, policy: Policy) -> None:
+    if not policy.moves:
+        assert kind(decide(case, policy)) is not ActionKind.MOVE_ITEM
+
+
+@given(cases, policies)
+@thorough(12)
+def test_where_items_cannot_come_back_none_is_removed(case: LinkCase, policy: Policy) -> None:
+    if not policy.trashes:
+        assert kind(decide(case, policy)) is not ActionKind.TRASH_ITEM
+
+
+def test_where_items_cannot_move_a_file_that_does_is_one_that_was_deleted_there() -> None:
+    gone = replace(CASE, file=FileSide.ABSENT, renamed_to=b"s/b.png", home=2)
+
+    kept = decide(gone, Policy(moves=False))
+    removed = decide(gone, replace(TRASH_BOTH, moves=False))
+
+    assert (kept.parted, kept.claims) == (LinkState.FILE_GONE, ())
+    assert (kind(removed), removed.claims) == (ActionKind.TRASH_ITEM, (CASE.path,))
+
+
+def test_where_items_cannot_move_a_rename_is_only_remembered() -> None:
+    renamed = replace(CASE, file=FileSide.ABSENT, renamed_to=b"b.png", home=1)
+
+    verdict = decide(renamed, Policy(names_kept=True, moves=False))
+
+    assert kind(verdict) is ActionKind.FOLLOW
 
 
 @given(cases, policies)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import pytest
 
-from boardsync.engine.reconcile import Look
+from boardsync.engine.passes import Look
 from boardsync.engine.worker import Worker
 from boardsync.files.durable import TEMP_PREFIX
 from engine.world import picture

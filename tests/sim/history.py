@@ -52,6 +52,9 @@ BOARD_TAKEN = "is that of subfolder '[^']+' already; rename '([^']+)'"
 BOARD_GONE = "board '([^']+)' was deleted on server|has no board '([^']+)'; make it"
 WIDE = 1 << 32
 """The first seed of wider worlds: servers encode anew, and people delete boards."""
+LESSER = 2 << 32
+"""The first seed of wider worlds whose servers lack a trash, moves or new names for boards."""
+SEED_END = 3 << 32
 ASKED_FOR = "mount its disk, or put them back"
 Body = Callable[[Assembly], Awaitable[None]]
 Story = Callable[["World"], Awaitable[None]]
@@ -88,7 +91,7 @@ class World:
         self.clock = SimClock(loop)
         self.state = base / "state.db"
         self.scratch = base / "scratch"
-        self.setup = draw_setup(source, wide=seed >= WIDE)
+        self.setup = draw_setup(source, wide=seed >= WIDE, lesser=seed >= LESSER)
         self.settings = self.setup.settings(self.state)
         self.disk = SimDisk(
             self.clock.now_ns, source, granularity_ns=self.setup.granularity_ns,

@@ -178,7 +178,7 @@ def _nothing_left(world: World, assembly: Assembly) -> None:
     """What people deleted here is deleted on its board, where nothing stood in its way."""
     policies, ledger = world.setup.mirror["policies"], world.ledger
     passes = policies.get("file_deleted") == "trash" and policies["content_changed"] == "replace"
-    if not passes or world.obstructed:
+    if not passes or world.obstructed or not world.setup.capabilities.trash:
         return
     here = set(_files(world).values())
     for stored in world.server._stored.values():

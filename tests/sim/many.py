@@ -10,7 +10,7 @@ from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
-from sim.history import Report, run
+from sim.history import SEED_END, Report, run
 
 SEEDS = Path(__file__).with_name("seeds.txt")
 AHEAD = 4
@@ -61,4 +61,4 @@ def fresh_seeds(count: int, start: int | None = None, drawn_by: str = "") -> Ite
         return
     source = random.Random(drawn_by) if drawn_by else random.SystemRandom()
     for _ in range(count):
-        yield source.randrange(1 << 33)
+        yield source.randrange(SEED_END)

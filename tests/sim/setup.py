@@ -71,8 +71,11 @@ class Setup:
         }
 
 
-def draw_setup(source: random.Random, *, wide: bool) -> Setup:
-    """Draw a world. wide: one with more in it than the oldest seeds know."""
+def draw_setup(source: random.Random, *, wide: bool, lesser: bool) -> Setup:
+    """Draw a world. wide: one with more in it than the oldest seeds know.
+
+    lesser: its server can do less than those that the older seeds know.
+    """
     pick = source.choice
     direction = pick(("both", "both", "both", "push", "pull"))
     policies = {
@@ -96,7 +99,7 @@ def draw_setup(source: random.Random, *, wide: bool) -> Setup:
         **where,
     }
     return Setup(
-        capabilities=_draw_capabilities(source, wide=wide),
+        capabilities=_draw_capabilities(source, wide=wide, lesser=lesser),
         mirror=mirror,
         granularity_ns=pick((1, 1_000_000_000, 2_000_000_000)),
         folded=pick((False, False, False, True)),
@@ -108,9 +111,16 @@ def draw_setup(source: random.Random, *, wide: bool) -> Setup:
     )
 
 
-def _draw_capabilities(source: random.Random, *, wide: bool) -> Capabilities:
+def _draw_capabilities(source: random.Random, *, wide: bool, lesser: bool) -> Capabilities:
     drawn = source.choice((CAPABILITIES, NAMED))
-    return replace(drawn, reencodes=wide and source.random() < 0.5)
+    drawn = replace(drawn, reencodes=wide and source.random() < 0.5)
+    if not lesser:
+        return drawn
+    pick = source.choice
+    return replace(
+        drawn, moves=pick((True, False)), trash=pick((True, False)),
+        renames_boards=pick((True, False)),
+    )  # fmt: skip
 
 
 def draw_weather(source: random.Random, setup: Setup) -> Weather:

@@ -22,7 +22,7 @@ from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.once import AWAY, PATIENCE_SECONDS, chosen_workers
-from boardsync.engine.reconcile import Pass
+from boardsync.engine.passes import Pass
 from boardsync.engine.report import show
 from boardsync.engine.worker import Worker
 from boardsync.errors import BoardsyncError

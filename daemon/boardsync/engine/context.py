@@ -162,6 +162,7 @@ class Mirror:
     def policy(self) -> Policy:
         """Return what happens when one side of a picture is not as it was."""
         own, direction = self.settings.policies, self.settings.direction
+        can = self.server.capabilities
         return Policy(
             pushes=direction.pushes,
             pulls=direction.pulls,
@@ -169,7 +170,9 @@ class Mirror:
             item_deleted=own.item_deleted,
             content_changed=own.content_changed,
             both_changed=own.both_changed,
-            names_kept=self.server.capabilities.names_kept,
+            names_kept=can.names_kept,
+            moves=can.moves,
+            trashes=can.trash,
             one_item=own.same_picture == "one",
         )
 

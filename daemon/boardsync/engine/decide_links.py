@@ -321,7 +321,7 @@ def _replaced(
     """Yield removals of items that newer content has replaced: ours, and not starred."""
     policy = mirror.policy()
     wanted = policy.pushes and policy.content_changed is WhenChanged.REPLACE
-    if not (wanted and mirror.server.capabilities.trash):
+    if not (wanted and policy.trashes):
         return
     seen, after = {board.id: board for board in boards.values()}, 0
     while batch := apart.superseded(connection, mirror.number, mirror.layout, CHUNK, after):

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from boardsync.engine.assembly import Assembly
-from boardsync.engine.reconcile import Look, Pass
+from boardsync.engine.passes import Look, Pass
 from boardsync.engine.worker import Worker
 from boardsync.errors import FolderAway, NoRoom, ServerBusy, ServerUnreachable, SettingsError
 from boardsync.state import runs, summary, transfers

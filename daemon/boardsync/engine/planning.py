@@ -9,7 +9,8 @@ from typing import Any
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.context import Mirror
 from boardsync.engine.once import chosen_workers
-from boardsync.engine.reconcile import Look, Pass, Reconciler
+from boardsync.engine.passes import Look, Pass
+from boardsync.engine.reconcile import Reconciler
 from boardsync.engine.report import show
 from boardsync.model import Action
 from boardsync.state import places, transfers

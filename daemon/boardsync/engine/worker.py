@@ -13,7 +13,8 @@ import structlog
 from boardsync.config.model import ScheduleSettings
 from boardsync.engine.carrier import Carrier
 from boardsync.engine.context import Mirror
-from boardsync.engine.reconcile import Look, Pass, Reconciler
+from boardsync.engine.passes import Look, Pass
+from boardsync.engine.reconcile import Reconciler
 from boardsync.errors import TryAgain
 from boardsync.state import transfers
 from boardsync.telemetry import names

@@ -155,7 +155,9 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
     conflict = before.now_version not in (None, before.version)
     if conflict and policy.pulls and policy.both_changed is not WhenBothChanged.LOCAL:
         return Verdict(None, "changed on both sides: its link decides")
-    replacing = policy.names_kept and policy.content_changed is WhenChanged.REPLACE
+    replacing = (
+        policy.names_kept and policy.trashes and policy.content_changed is WhenChanged.REPLACE
+    )
     old = None
     if replacing and before.now_version is not None and not before.shared:
         old = OwnItem(before.item_id, before.now_version)

@@ -77,6 +77,9 @@ class Policy:
     """What a mirror's settings say. pushes: the server may be changed; pulls: the folder may.
 
     names_kept: items have the names of their files, so that a rename is one of the item, too.
+    moves: items can change their name and their board; where they cannot, a file that goes to
+    another board's folder is sent there anew, and its item is one whose file was deleted.
+    trashes: items can be removed so that they come back; where they cannot, they stay.
     one_item: the same picture at two paths of one board is one item.
     """
 
@@ -87,6 +90,8 @@ class Policy:
     content_changed: WhenChanged = WhenChanged.REPLACE
     both_changed: WhenBothChanged = WhenBothChanged.BOTH
     names_kept: bool = False
+    moves: bool = True
+    trashes: bool = True
     one_item: bool = True
 
 
@@ -161,7 +166,8 @@ def decide_link(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
 
 
 def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
-    if case.renamed_to is not None and case.item in (ItemSide.SAME, ItemSide.CHANGED):
+    followed = case.renamed_to is not None and (policy.moves or not _is_away(case))
+    if followed and case.item in (ItemSide.SAME, ItemSide.CHANGED):
         return _renamed(mirror, case, policy)
     if not case.settled:
         return LinkVerdict("its file is gone; waiting until nothing more vanishes")
@@ -181,6 +187,9 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     removing = policy.pushes and policy.file_deleted is WhenDeleted.TRASH
     if not removing or case.consent in _KEEPING:
         return LinkVerdict("its file was deleted; the item is kept", parted=LinkState.FILE_GONE)
+    if not policy.trashes:
+        reason = "its file was deleted; the item is kept, for its server has no trash"
+        return LinkVerdict(reason, parted=LinkState.FILE_GONE)
     if case.foreign:
         reason = "its file was deleted; the item belongs to another mirror and is kept"
         return LinkVerdict(reason, parted=LinkState.FILE_GONE)
@@ -198,17 +207,22 @@ def _file_left(case: LinkCase, policy: Policy) -> LinkVerdict:
     return LinkVerdict("its file was left in another folder: nothing is done")
 
 
+def _is_away(case: LinkCase) -> bool:
+    """Tell whether a renamed file belongs to another board now."""
+    return case.home is not None and case.home != case.board
+
+
 def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     """The file has another name or another folder. No bytes travel."""
     assert case.renamed_to is not None  # noqa: S101
-    claims = (case.path, case.renamed_to)
-    away = case.home is not None and case.home != case.board
+    claims, away = (case.path, case.renamed_to), _is_away(case)
     if away and not policy.pushes:
         return LinkVerdict("its file was moved", parted=LinkState.FILE_GONE)
     if away and case.shared:
         reason = "its file was moved; another file holds the same picture and keeps the item"
         return LinkVerdict(reason, parted=LinkState.FILE_GONE)
-    renaming = policy.names_kept and policy.pushes and not case.pulled and not case.shared
+    ours = policy.pushes and not case.pulled and not case.shared
+    renaming = ours and policy.names_kept and policy.moves
     kind = ActionKind.MOVE_ITEM if away or renaming else ActionKind.FOLLOW
     reason = "its file was moved to another board's folder" if away else "its file was renamed"
     # An item that was edited meanwhile moves as it is now; its content is the next case.

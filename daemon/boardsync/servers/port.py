@@ -107,7 +107,8 @@ class Server(Protocol):
 
         Returns the item as it is now, under another id where ids are names; a name that is taken
         gets a number. Where it is already, nothing changes. Raises ItemMissing, ItemChanged when
-        another version is there, BoardMissing, and OutcomeUnknown: look before repeating.
+        another version is there, BoardMissing, ServerRefused where the kind cannot move, and
+        OutcomeUnknown: look before repeating.
         """
 
     async def trash(self, item: Item, key: str) -> str:

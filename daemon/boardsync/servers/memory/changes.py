@@ -19,6 +19,8 @@ class MemoryChanges(MemoryWorld):
 
     def change_place(self, item: Item, board_id: BoardId, name: str | None) -> Item:
         """Move an item. A repeat finds it where it went."""
+        if not self.capabilities.moves:
+            raise ServerRefused(f"server {self.name} cannot move items")
         self._require_board(board_id)
         goal = item.item_id if name is None else name
         there = self._stock.get(board_id, item.item_id)
