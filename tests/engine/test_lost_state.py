@@ -274,3 +274,22 @@ async def test_a_pulled_file_is_linked_again_only_when_its_name_is_durable(tmp_p
         result = await here.look()
 
         assert (result.synced, here.local(), len(here.items())) == (1, before, 1)
+
+
+async def test_a_copy_of_a_pulled_picture_is_not_sent(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        here.write("z.png", seed=9)
+        await here.look()
+        here.server.put(here.board().board_id, "out.png", picture(1), size=(24, 16))
+        await here.look()
+        here.write("a.png", picture(1))  # before and after the pulled one, in order of the paths
+        here.write("p.png", picture(1))
+        await here.look()
+        await here.restart(lose_state=True)
+
+        await here.look()
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.synced) == (0, 0, 4)
+        assert here.contents() == sorted([picture(1), picture(9)])
+        assert len(here.local()) == 4

@@ -196,6 +196,23 @@ async def test_a_board_follows_its_folder_although_another_has_the_old_name_alre
         assert here.contents("three") == [picture(2)]
 
 
+async def test_a_renamed_folder_whose_board_was_deleted_asks_for_no_new_name(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder") as here:
+        here.write("one/a.png", seed=1)
+        await here.look()
+        await here.look()
+        here.server.drop_board(here.board("one").board_id)
+        (here.folder / "one" / "a.png").unlink()
+        (here.folder / "one").rename(here.folder / "two")
+        here.server.calls.clear()
+
+        await here.look()
+
+        assert "rename_board" not in here.server.calls
+
+
 async def test_a_plan_that_is_only_shown_renames_no_board(tmp_path: Path) -> None:
     async with world(tmp_path, boards="by-subfolder") as here:
         here.write("one/a.png", seed=1)

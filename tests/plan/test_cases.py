@@ -320,3 +320,16 @@ def test_another_process_decides_alike_to_the_letter() -> None:
 
 def test_categories_compare_as_the_server_writes_them() -> None:
     assert Category.GENERAL in frozenset({"general"})
+
+
+def test_a_pulled_file_is_linked_with_its_own_item_although_a_copy_was_sent() -> None:
+    copy = KnownLink(
+        path=b"copy.png", digest=DIGEST, board=1, item_id="sent", version="1",
+        state=LinkState.AGREED, now_version="1",
+    )  # fmt: skip
+    case = FileCase(PATH, DIGEST, of_digest=(copy,), origin=OwnItem("pulled", "1"))
+
+    action = decide_file(MIRROR, case).action
+
+    assert action is not None
+    assert (action.kind, action.item_id) == (ActionKind.LINK, "pulled")

@@ -23,6 +23,7 @@ from boardsync.local.listed import Listed
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
+from boardsync.plan.links import Policy
 from boardsync.state import cases, departures, holds, links, observations, runs, transfers
 from boardsync.state.records import BoardRecord
 
@@ -73,7 +74,9 @@ def decide(
     found = decide_links(mirror, boards, everything=paths is None)
     plan = Plan(found.actions, found.partings, found.held, found.judged, found.waiting, changed)
     actions = _file_actions(mirror, boards, plan, paths)
-    plan.actions += [one for one in actions if one[1].path not in found.claims]
+    plan.actions += _joined(
+        [one for one in actions if one[1].path not in found.claims], mirror.policy()
+    )
     if mirror.settings.direction.pulls and paths is None:
         linked: set[tuple[int, str | None]] = {
             (board, action.item_id) for board, action in plan.actions
@@ -122,6 +125,24 @@ def _file_actions(
                         )
 
 
+def _joined(actions: list[tuple[int, Action]], policy: Policy) -> list[tuple[int, Action]]:
+    """Let files that would be sent be linked with one of the same picture that is found there."""
+    if not policy.one_item:
+        return actions
+    found = {(board, one.digest): one for board, one in actions if one.kind is ActionKind.LINK}
+    return [(board, _linked_with(one, found.get((board, one.digest)))) for board, one in actions]
+
+
+def _linked_with(action: Action, other: Action | None) -> Action:
+    if action.kind is not ActionKind.UPLOAD or action.item_id or other is None:
+        return action
+    name = (other.path or b"").decode("utf-8", "backslashreplace")
+    return replace(
+        action, kind=ActionKind.LINK, item_id=other.item_id, version=other.version,
+        reason=f"the same picture as {name}, which is on the board",
+    )  # fmt: skip
+
+
 def _may_be_moved(
     mirror: Mirror, connection: Connection, plan: Plan, case: FileCase, action: Action
 ) -> bool:  # fmt: skip
@@ -154,7 +175,7 @@ def _with_origins(
     layout, pushes, durable = mirror.layout, mirror.settings.direction.pushes, set[bytes]()
     told = {
         case.path: origin for case in found
-        if not (case.of_path or case.of_digest or case.own)
+        if not (case.of_path or case.own)
         and (origin := _origin(mirror, case)) is not None
     }  # fmt: skip
     ids = [one.item_id for one in told.values()]

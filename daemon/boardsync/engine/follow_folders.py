@@ -66,7 +66,8 @@ async def _follow(mirror: Mirror, board: BoardRecord, subfolder: bytes, *, anew:
         return False
     try:
         boards = await mirror.server.boards()
-        if _is_taken(boards, board, name) or not (anew or _is_done(boards, board, name)):
+        taken, done = _is_taken(boards, board, name), _is_done(boards, board, name)
+        if taken or (not done and (not anew or _is_gone(boards, board))):
             return False
         renamed = await mirror.server.rename_board(board.server_id, name)
     except (Missing, Refused) as error:
@@ -84,6 +85,11 @@ def _is_taken(there: Sequence[Board], board: BoardRecord, name: str) -> bool:
     named = {one.board_id for one in there if one.name == name}
     ours_is_there = any(one.board_id == board.server_id for one in there)
     return ours_is_there and bool(named) and board.server_id not in named
+
+
+def _is_gone(there: Sequence[Board], board: BoardRecord) -> bool:
+    """Tell whether the board was deleted: it has no name that could follow its folder."""
+    return all(one.board_id != board.server_id for one in there)
 
 
 def _is_done(there: Sequence[Board], board: BoardRecord, name: str) -> bool:

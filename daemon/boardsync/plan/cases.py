@@ -129,7 +129,11 @@ def _is_parted(known: KnownLink) -> bool:
 
 
 def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
-    """The path tells nothing; the picture may be known by its digest or by a mark."""
+    """The path tells nothing; the picture may be known by its origin, its digest or a mark."""
+    # First: what is linked to another item leaves its own to be pulled once more.
+    if case.origin is not None and not case.origin_changed:
+        reason = "pulled from the board once: its item is still there"
+        return _act(mirror, case, ActionKind.LINK, case.origin, reason)
     for known in case.of_digest:
         if policy.one_item and known.item_there and not _is_parted(known):
             where = f"the same picture as {_show(known.path)}, which is on the board"
@@ -144,9 +148,6 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
     if case.origin is not None and case.origin_changed and policy.pulls:
         reason = "pulled from the board once: its item has changed since"
         return _act(mirror, case, ActionKind.DOWNLOAD, case.origin, reason)
-    if case.origin is not None and not case.origin_changed:
-        reason = "pulled from the board once: its item is still there"
-        return _act(mirror, case, ActionKind.LINK, case.origin, reason)
     if case.pulled:
         return Verdict(None, "lies where pulled pictures go: not sent")
     before = next((known for known in case.of_path if known.state is LinkState.AGREED), None)
