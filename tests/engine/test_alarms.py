@@ -13,9 +13,10 @@ import pytest
 
 from boardsync.alarms.message import Line, Message
 from boardsync.config.values import from_values
-from boardsync.engine.alarms import OVER_SECONDS, Alarms, make_outboxes, send_test
+from boardsync.engine.alarms import OVER_SECONDS, Alarms, send_test
 from boardsync.engine.announce import SECONDS
 from boardsync.engine.causes import Cause, Kind
+from boardsync.engine.channels import make_outboxes
 from boardsync.engine.clock import now_ms
 from boardsync.engine.outbox import MOST, Outbox
 from boardsync.errors import SettingsError, TryAgain
@@ -56,6 +57,17 @@ class Waited(SkippingClock):
         come = asyncio.Event()
         self._sleeping[come] = self.ahead + seconds
         await come.wait()
+
+    async def wait(self, event: asyncio.Event, seconds: float | None) -> None:
+        first = [asyncio.create_task(event.wait())]
+        if seconds is not None:
+            first.append(asyncio.create_task(self.sleep(seconds)))  # type: ignore[arg-type]
+        try:
+            await asyncio.wait(first, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in first:
+                one.cancel()
+            await asyncio.gather(*first, return_exceptions=True)
 
     def skip(self, seconds: float) -> None:
         super().skip(seconds)
@@ -406,7 +418,7 @@ class TestChannels:
         outbox = Outbox(Noted(), WARNING, 5.0, here.clock)
         for number in range(3 * MOST):
             line = Line(f"server:{number}", WARNING, "away", 1)
-            assert outbox.put(Message("alarm", "h", 1, [line]))
+            assert outbox.put(Message("alarm", "h", number, [line]))
         assert len(outbox._waiting) == MOST
         assert outbox._waiting[-1].begun[0].cause == f"server:{3 * MOST - 1}"
 

@@ -70,10 +70,55 @@ assert os.getpriority(os.PRIO_PROCESS, 0) == 15
 
 def test_what_is_refused_is_told_once_each_and_is_no_failure() -> None:
     told = [json.loads(line) for line in run(_REFUSED).splitlines()]
-    assert [(one["event"], one["reason"]) for one in told] == [
-        ("the processor's priority stays as it is", "Permission denied"),
-        ("the disk's priority stays as it is", "it is not known how to set it on this machine"),
-    ]
+    assert [one["event"] for one in told] == ["a setting is not in force"] * 2
+    nice, io = (one["reason"] for one in told)
+    assert nice.startswith("process.nice: the processor's priority stays at 15, and not 3: Perm")
+    assert "it is not known how to set it on this machine" in io
+
+
+_AGAIN = """
+import asyncio, os, sys
+from boardsync.config.model import Settings
+from boardsync.config.process import DiskPriority, ProcessSettings
+from boardsync.engine.niceness import stand_back
+
+if sys.argv[1] == "nobody" and os.geteuid() == 0:
+    os.setuid(65534)
+
+def follow(standing, **asked):
+    change = asyncio.run(standing.follow(Settings(process=ProcessSettings(**asked))))
+    told = "nothing" if change is None else change.make()
+    print(os.getpriority(os.PRIO_PROCESS, 0), told)
+
+os.setpriority(os.PRIO_PROCESS, 0, 4)
+standing = stand_back(ProcessSettings())
+follow(standing, nice=9)
+follow(standing, nice=9)
+follow(standing, nice=9, io=DiskPriority(None))
+follow(standing, nice=6)
+follow(standing, nice=6)
+follow(standing)
+follow(standing, nice=12)
+follow(standing, nice=12)
+"""
+
+
+def test_further_back_is_always_possible_and_what_is_refused_is_told_each_time() -> None:
+    lines = run(_AGAIN, "nobody").splitlines()
+    refused = "process.nice: the processor's priority stays at 9, and not {}: Permission denied"
+    assert lines[:3] == ["9 []", "9 nothing", "9 []"]
+    for line, wanted in zip(lines[3:6], ("6", "6", "as it was started"), strict=True):
+        assert line.startswith("9 [")
+        assert refused.format(wanted) in line
+    assert lines[6:] == ["12 []", "12 nothing"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root comes forward again")
+def test_with_the_right_to_it_comes_forward_again_as_far_as_it_was_started() -> None:
+    told = run(_AGAIN, "root").splitlines()
+    assert told == [
+        "9 []", "9 nothing", "9 []", "6 []", "6 nothing", "4 []", "12 []", "12 nothing",
+    ]  # fmt: skip
 
 
 def run(script: str, *arguments: str) -> str:

@@ -65,10 +65,9 @@ def test_windows_end_at_the_same_moment_in_the_machines_zone_and_in_the_named_on
 def test_a_rate_by_time_follows_the_wall_and_another_one_needs_no_clock() -> None:
     clock = StandingClock(datetime(2026, 11, 27, 6, 59, tzinfo=UTC))
     wall = Wall(clock, zone_of("Europe/Berlin"))
-    rate = wall.rate(Rates((Rate(1_000, Window(8 * 60, 18 * 60)), Rate(5_000))))
-    assert callable(rate)
-    assert rate() == 5_000
+    rates = Rates((Rate(1_000, Window(8 * 60, 18 * 60)), Rate(5_000)))
+    assert wall.rate(rates) == 5_000
     clock.moment += timedelta(minutes=1)
-    assert rate() == 1_000
+    assert wall.rate(rates) == 1_000
     assert wall.rate(Rates((Rate(7),))) == 7
     assert wall.rate(None) is None

@@ -31,6 +31,7 @@ from boardsync.servers.wrappers import (
     Policy,
     Retrying,
     Shared,
+    Slots,
     Throttled,
     compose,
 )
@@ -50,7 +51,7 @@ class Time:
     def clock(self) -> float:
         return self.now
 
-    async def sleep(self, seconds: float) -> None:
+    async def wait(self, _: asyncio.Event, seconds: float) -> None:
         self.slept.append(seconds)
         self.now += seconds
         await asyncio.sleep(0)
@@ -262,7 +263,7 @@ async def test_calls_beyond_the_rate_wait(server: MemoryServer) -> None:
 
 async def test_uploads_keep_to_their_rate(server: MemoryServer, board: Board) -> None:
     time = Time()
-    throttled = Throttled(server, up=Bandwidth(1000, time.clock, time.sleep), down=Bandwidth(None))
+    throttled = Throttled(server, up=Bandwidth(1000, time.clock, time.wait), down=Bandwidth(None))
     upload = replace(upload_of(picture()), content=bytes(500))
     for _ in range(5):
         await throttled.upload(board.board_id, [upload, upload])
@@ -276,7 +277,7 @@ async def test_downloads_keep_to_their_rate_and_pay_for_torn_ones_too() -> None:
     torn = TornServer("torn")
     board = await torn.create_board("board")
     item = torn.put(board.board_id, "a.png", bytes(100))
-    throttled = Throttled(torn, up=Bandwidth(None), down=Bandwidth(100, time.clock, time.sleep))
+    throttled = Throttled(torn, up=Bandwidth(None), down=Bandwidth(100, time.clock, time.wait))
     with pytest.raises(ServerFault):
         await throttled.download(item, BytesIO())
     await throttled.download(item, BytesIO())
@@ -286,7 +287,7 @@ async def test_downloads_keep_to_their_rate_and_pay_for_torn_ones_too() -> None:
 
 async def test_without_a_rate_nothing_waits(server: MemoryServer, board: Board) -> None:
     time = Time()
-    free = Bandwidth(None, time.clock, time.sleep)
+    free = Bandwidth(None, time.clock, time.wait)
     throttled = Throttled(server, up=free, down=free)
     for _ in range(3):
         await throttled.upload(board.board_id, [upload_of(picture())])
@@ -295,7 +296,7 @@ async def test_without_a_rate_nothing_waits(server: MemoryServer, board: Board) 
 
 async def test_idle_time_is_not_saved_up(server: MemoryServer, board: Board) -> None:
     time = Time()
-    throttled = Throttled(server, up=Bandwidth(1000, time.clock, time.sleep), down=Bandwidth(None))
+    throttled = Throttled(server, up=Bandwidth(1000, time.clock, time.wait), down=Bandwidth(None))
     upload = replace(upload_of(picture()), content=bytes(1000))
     time.now += 3600
     await throttled.upload(board.board_id, [upload])
@@ -308,7 +309,7 @@ async def test_a_rate_that_changes_while_somebody_waits_counts_from_then_on(
 ) -> None:
     time = Time()
     # A night of no limit begins after 150 seconds, and a day of a tenth of it before that.
-    up = Bandwidth(lambda: 10 if time.now < 250.0 else None, time.clock, time.sleep)
+    up = Bandwidth(lambda: 10 if time.now < 250.0 else None, time.clock, time.wait)
     throttled = Throttled(server, up=up, down=Bandwidth(None))
     upload = replace(upload_of(picture()), content=bytes(6000))
     await throttled.upload(board.board_id, [upload])
@@ -322,7 +323,7 @@ async def test_what_was_moved_without_a_limit_is_owed_to_nobody(
     server: MemoryServer, board: Board
 ) -> None:
     time = Time()
-    up = Bandwidth(lambda: None if time.now < 200.0 else 10, time.clock, time.sleep)
+    up = Bandwidth(lambda: None if time.now < 200.0 else 10, time.clock, time.wait)
     throttled = Throttled(server, up=up, down=Bandwidth(None))
     upload = replace(upload_of(picture()), content=bytes(6000))
     await throttled.upload(board.board_id, [upload])
@@ -335,11 +336,11 @@ async def test_what_was_moved_without_a_limit_is_owed_to_nobody(
 
 async def test_two_servers_keep_to_a_rate_that_they_share(board: Board) -> None:
     time = Time()
-    shared = Bandwidth(1000, time.clock, time.sleep)
+    shared = Bandwidth(1000, time.clock, time.wait)
     upload = replace(upload_of(picture()), content=bytes(500))
     servers = [MemoryServer("one"), MemoryServer("two")]
     boards = [await one.create_board("board") for one in servers]
-    own = [Bandwidth(None), Bandwidth(500, time.clock, time.sleep)]
+    own = [Bandwidth(None), Bandwidth(500, time.clock, time.wait)]
     throttled = [
         Throttled(one, up=(mine, shared), down=Bandwidth(None))
         for one, mine in zip(servers, own, strict=True)
@@ -454,7 +455,7 @@ async def test_a_wrapped_server_shows_its_name_and_record(server: MemoryServer) 
 
 
 async def test_servers_share_slots_and_who_waits_for_bandwidth_holds_none() -> None:
-    slots = asyncio.Semaphore(1)
+    slots = Slots(1)
     upload = replace(upload_of(picture()), content=bytes(100))
     slow, free = SlowServer(), MemoryServer("free")
     boards = [await one.create_board("board") for one in (slow, free)]
@@ -474,7 +475,7 @@ async def test_servers_share_slots_and_who_waits_for_bandwidth_holds_none() -> N
     assert not second.done()
     second.cancel()
     await asyncio.gather(second, return_exceptions=True)
-    assert not slots.locked()
+    assert slots.held == 0
 
 
 async def test_a_composed_server_keeps_to_the_rates_that_it_shares(
@@ -482,7 +483,7 @@ async def test_a_composed_server_keeps_to_the_rates_that_it_shares(
 ) -> None:
     time = Time()
     shared = Shared(
-        up=Bandwidth(100, time.clock, time.sleep), down=Bandwidth(10, time.clock, time.sleep)
+        up=Bandwidth(100, time.clock, time.wait), down=Bandwidth(10, time.clock, time.wait)
     )
     whole = compose(server, Policy(shared=shared), Meters())
     item = server.put(board.board_id, "a.png", bytes(100))

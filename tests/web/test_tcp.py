@@ -114,7 +114,7 @@ class TestSockets:
     ) -> None:
         """Whatever `localhost` stands for in this machine's files."""
 
-        def everywhere(address: Address) -> list[socket.socket]:
+        def everywhere(address: Address, _: object) -> list[socket.socket]:
             return [socket.create_server(("0.0.0.0", address.port))]
 
         port = free_port()

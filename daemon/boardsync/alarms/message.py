@@ -12,6 +12,8 @@ from boardsync.telemetry.redaction import clean
 from boardsync.telemetry.rendering import readable_text
 
 Event = Literal["alarm", "over", "summary", "test"]
+Key = tuple[Event, int]
+"""Names a message, whole or a part of it: its event, and when that was."""
 
 LEVELS = ("information", "warning", "critical")
 LONGEST_TITLE = 120
@@ -43,6 +45,10 @@ class Message:
     over: Sequence[Line] = ()
     passed: int = 0
     remark: str = ""
+
+    @property
+    def key(self) -> Key:
+        return self.event, self.at_ms
 
     @property
     def level(self) -> str:

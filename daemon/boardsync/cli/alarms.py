@@ -12,7 +12,8 @@ from boardsync.cli import exits
 from boardsync.cli.access import Context, daemon_request, pass_context
 from boardsync.cli.output import print_json, print_table
 from boardsync.config.model import Settings
-from boardsync.engine.alarms import make_outboxes, send_test
+from boardsync.engine.alarms import send_test
+from boardsync.engine.channels import make_outboxes
 from boardsync.engine.clock import SystemClock
 from boardsync.errors import SettingsError
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ _WORDS = {
     "ended": "mirrors that ended; their links stay",
     "changed": "mirrors that are set up anew",
     "servers": "servers that are spoken to anew, or no longer",
+    "sections": "in force at once",
 }
 
 
@@ -27,9 +29,10 @@ _WORDS = {
 def reload(context: Context, as_json: bool) -> None:
     """Have the running daemon read its settings again.
 
-    What changed is set up anew, once its transfers under way have finished; the rest goes on
-    untouched. Settings that are refused change nothing (exit code 78). `state` and `socket` need
-    a restart.
+    Mirrors and servers that changed are set up anew, once their transfers under way have
+    finished; everything else takes effect at once. Settings that are refused change nothing (exit
+    code 78). `state` and `socket` need a restart. Exit code 1: the process may not have the
+    priority that is set; all else is in force.
     """
     settings = context.settings()
     told = daemon_request(settings, "POST", "/reload", timeout=None)
@@ -42,11 +45,13 @@ def reload(context: Context, as_json: bool) -> None:
         print_json(told)
     else:
         _print(told)
+    if told["remarks"]:
+        sys.exit(exits.FAILED)
 
 
 def _print(told: Mapping[str, Any]) -> None:
     lines = [f"{words}: {', '.join(told[key])}" for key, words in _WORDS.items() if told[key]]
-    if told["schedule"]:
-        lines.append("the schedule is another")
-    for line in lines or ["The settings were read again. No mirror and no server has changed."]:
+    for line in lines or ["The settings were read again. Nothing has changed."]:
         click.echo(printable(line))
+    for remark in told["remarks"]:
+        click.echo(f"boardsync: {printable(remark)}", err=True)

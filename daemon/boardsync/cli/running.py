@@ -20,7 +20,7 @@ from boardsync.cli.progress import following
 from boardsync.config.load import load
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import assemble
-from boardsync.engine.niceness import stand_back
+from boardsync.engine.niceness import Niceness, stand_back
 from boardsync.engine.once import PATIENCE_SECONDS, MirrorResult
 from boardsync.engine.once import once as engine_once
 from boardsync.engine.planning import plan_mirrors
@@ -35,7 +35,6 @@ from boardsync.engine.service import (
 from boardsync.errors import SettingsError
 from boardsync.state.database import open_scratch
 from boardsync.telemetry.logging import keep_recent
-from boardsync.telemetry.recent import RecentLines
 
 log = structlog.get_logger(__name__)
 
@@ -51,8 +50,8 @@ def run(context: Context) -> None:
     settings = context.settings()
     context.configure_logging(settings, level=settings.log.level)
     _demand_mirrors(settings, context.config_path)
-    stand_back(settings.process)
-    asyncio.run(_run(settings, context.wiring, _reading(context), keep_recent()))
+    niceness = stand_back(settings.process)
+    asyncio.run(_run(settings, context.wiring, _reading(context), niceness))
 
 
 def _reading(context: Context) -> Reading:
@@ -77,10 +76,12 @@ def _demand_mirrors(settings: Settings, path: Path | None) -> None:
 
 
 async def _run(
-    settings: Settings, wiring: Wiring, reading: Reading, recent: RecentLines
+    settings: Settings, wiring: Wiring, reading: Reading, niceness: Niceness
 ) -> None:  # fmt: skip
+    recent = keep_recent()
     async with opened(settings) as assembly:
         service = Service(assembly, reading)
+        service.followers.append(niceness.follow)
         service.recent_log = recent.lines
         stop_on_signals(service.stop)
         reload_on_hangup(service.reload_soon, service.stop)

@@ -18,17 +18,16 @@ from datetime import UTC, datetime
 import structlog
 from sqlalchemy import Connection
 
-from boardsync.alarms.channel import Channel
-from boardsync.alarms.command import Command
-from boardsync.alarms.mail import Mail
 from boardsync.alarms.message import LEVELS, Event, Line, Message
-from boardsync.alarms.web import Ntfy, Webhook
-from boardsync.config.alarms import AlarmSettings, ChannelSettings
+from boardsync.config.model import Settings
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.causes import Cause, Level, kind_of, level_of
+from boardsync.engine.changes import Change
+from boardsync.engine.channels import make_outboxes
 from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.outbox import Outbox, attempt_to_tell
-from boardsync.errors import BoardsyncError, SettingsError
+from boardsync.engine.outboxes import Outboxes
+from boardsync.errors import BoardsyncError
 from boardsync.state import alarms
 from boardsync.state.alarms import AlarmRecord
 from boardsync.state.database import State
@@ -56,9 +55,9 @@ class Tried:
 
 
 class Pace:
-    """How many messages may be sent in an hour."""
+    """How many messages may be sent in an hour. most: tells that number as it is now."""
 
-    def __init__(self, most: int, clock: Clock) -> None:
+    def __init__(self, most: Callable[[], int], clock: Clock) -> None:
         self._most = most
         self._clock = clock
         self._sent: deque[float] = deque()
@@ -74,9 +73,10 @@ class Pace:
         now = self._clock.monotonic()
         while self._sent and now - self._sent[0] >= HOUR_SECONDS:
             self._sent.popleft()
-        if len(self._sent) < self._most:
+        surplus = len(self._sent) - self._most()
+        if surplus < 0:
             return 0.0
-        return HOUR_SECONDS - (now - self._sent[0])
+        return HOUR_SECONDS - (now - self._sent[surplus])
 
     def count(self) -> None:
         """Note that a message is sent."""
@@ -89,11 +89,8 @@ class Alarms:
     def __init__(self, assembly: Assembly, outboxes: Sequence[Outbox]) -> None:
         self._state: State = assembly.state
         self._clock = assembly.clock
-        self._outboxes = outboxes
-        for outbox in outboxes:
-            outbox.delivered = self._delivered
-        self._least = min((one.level for one in outboxes), default=int(Level.WARNING))
-        self._pace = Pace(assembly.settings.alarms.most_an_hour, assembly.clock)
+        self._outboxes = Outboxes(outboxes, self._delivered)
+        self._pace = Pace(lambda: assembly.settings.alarms.most_an_hour, assembly.clock)
         self._told: dict[str, Line] = {}
         self._looks: dict[str, int] = {}
         self._alarming_at: dict[str, float] = {}
@@ -126,10 +123,8 @@ class Alarms:
 
         looked: every mirror was looked at since the start; before, nothing can be over.
         """
-        now = self._clock.monotonic()
-        alarming = {
-            one.key: one for one in causes if one.alarming and one.level >= self._least
-        }  # fmt: skip
+        now, least = self._clock.monotonic(), self._outboxes.least(int(Level.WARNING))
+        alarming = {one.key: one for one in causes if one.alarming and one.level >= least}
         self._looks = {key: self._looks.get(key, 0) + 1 for key in alarming}
         self._alarming_at.update(dict.fromkeys(alarming, now))
         begun = [
@@ -152,13 +147,22 @@ class Alarms:
     async def run(self) -> None:
         """Send what is to be told and keep what was, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for outbox in self._outboxes:
-                group.create_task(outbox.run())
+            group.create_task(self._outboxes.run())
             group.create_task(self._write())
+
+    async def follow(self, settings: Settings) -> Change | None:
+        """Prepare the channels of other settings; secrets are read again. Raises SettingsError.
+
+        What was told stays told: a channel that comes hears of what begins or ends from then on.
+        """
+        made = await asyncio.to_thread(make_outboxes, settings.alarms, self._clock)
+        if self._outboxes.are_like(made):
+            return None
+        return Change("alarms", lambda: self._outboxes.replace(made))
 
     async def test(self) -> list[Tried]:
         """Send a test through every channel now."""
-        return await send_test(self._outboxes, self._clock)
+        return await send_test(self._outboxes.current, self._clock)
 
     def _tell(self, begun: Sequence[Cause], over: Sequence[Line], passed: int) -> None:
         event: Event = "alarm" if begun else "over"
@@ -173,9 +177,7 @@ class Alarms:
         )  # fmt: skip
         fresh = [AlarmRecord(one.cause, one.words, one.since_ms, None) for one in lines]
         self._writes.put_nowait(lambda c: alarms.keep(c, fresh))
-        taken = [outbox.put(message) for outbox in self._outboxes]
-        if not any(taken):
-            self._delivered(message)
+        self._outboxes.put(message)
 
     def _note(self, begun: Sequence[Line], over: Sequence[Line]) -> None:
         """Remember what is told now, and tell it to the log."""
@@ -234,43 +236,6 @@ async def send_test(outboxes: Sequence[Outbox], clock: Clock) -> list[Tried]:
         return Tried(outbox.channel.name, failure is None, failure or "arrived")
 
     return list(await asyncio.gather(*(one(outbox) for outbox in outboxes)))
-
-
-def make_outboxes(settings: AlarmSettings, clock: Clock) -> list[Outbox]:
-    """Build the channels of the settings. Raises SettingsError for a secret that is not there."""
-    return [
-        Outbox(_channel(number, one), LEVELS.index(one.at_least), one.timeout, clock)
-        for number, one in enumerate(settings.channels)
-    ]
-
-
-def _channel(number: int, settings: ChannelSettings) -> Channel:
-    if settings.command is not None:
-        return Command(tuple(settings.command))
-    if settings.ntfy is not None:
-        return Ntfy(settings.ntfy, settings.token.reveal() if settings.token else None)
-    if settings.mail is not None:
-        mail = settings.mail
-        password = mail.password.reveal() if mail.password else None
-        return Mail(
-            tuple(mail.to), mail.sender, mail.host, mail.port, mail.tls, mail.user, password,
-            settings.timeout,
-        )  # fmt: skip
-    secret = {key: one.reveal() for key, one in settings.secret_headers.items()}
-    headers = _sendable(f"alarms.channels[{number}]", {**settings.headers, **secret})
-    if settings.webhook is not None:
-        return Webhook(settings.webhook, headers)
-    assert settings.webhook_from is not None  # noqa: S101 (exactly one is given)
-    return Webhook(settings.webhook_from.reveal().strip(), headers)
-
-
-def _sendable(where: str, headers: dict[str, str]) -> dict[str, str]:
-    for name, value in headers.items():
-        if not (value.isascii() and value.isprintable()):
-            raise SettingsError(
-                f"{where}: the value of the header {name} holds letters that no header can hold"
-            )
-    return headers
 
 
 def _host() -> str:

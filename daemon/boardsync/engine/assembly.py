@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -20,7 +19,7 @@ from boardsync.config.model import (
     ServerSettings,
     Settings,
 )
-from boardsync.engine.brake import Brake, Pauses, week_of
+from boardsync.engine.brake import Brake, Pauses
 from boardsync.engine.carrier import AtOnce, Carrier
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
@@ -34,7 +33,7 @@ from boardsync.local.trash import LocalTrash, open_trash
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
-from boardsync.servers.wrappers import Bandwidth, Meter, Policy, Shared, compose
+from boardsync.servers.wrappers import Bandwidth, Meter, Policy, Shared, Slots, compose
 from boardsync.state import observations, places, transfers
 from boardsync.state.database import State
 from boardsync.telemetry import names
@@ -43,7 +42,10 @@ from boardsync.telemetry.counters import counters
 
 @dataclass(slots=True)
 class Assembly:
-    """Everything that runs on one state."""
+    """Everything that runs on one state.
+
+    settings: those in force. Whoever needs one asks here each time: they change while we run.
+    """
 
     settings: Settings
     state: State
@@ -51,7 +53,6 @@ class Assembly:
     servers: dict[str, Server] = field(default_factory=dict)
     gates: dict[str, Gate] = field(default_factory=dict)
     pauses: Pauses = field(init=False)
-    wall: Wall = field(init=False)
     shared: Shared = field(init=False)
     mirrors: list[Mirror] = field(default_factory=list)
     carriers: dict[str, Carrier] = field(default_factory=dict)
@@ -59,6 +60,32 @@ class Assembly:
     disk: Disk = SYSTEM
     given: Mapping[str, Server] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+
+    def limits(self) -> LimitSettings:
+        """Return the limits in force."""
+        return self.settings.limits
+
+    def wall(self) -> Wall:
+        """Return the clock that the settings' times are read from."""
+        return Wall(self.clock, zone_of(self.limits().timezone))
+
+    def follow(self, settings: Settings) -> None:
+        """Put other settings in force, and wake whoever waits because of those before.
+
+        Of mirrors and servers nothing is set up anew.
+        """
+        with self.shared.changing():
+            self.settings = settings
+        for mirror in self.mirrors:
+            mirror.brake.look_again()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have everybody see anew what may start."""
+        for worker in self.workers.values():
+            worker.wake()
+        for carrier in self.carriers.values():
+            carrier.wake()
 
     def make_server(self, name: str, settings: Settings) -> Server:
         """Make a server of some settings, or take the one that was given. Talks to nobody.
@@ -106,8 +133,11 @@ class Assembly:
 
     def __post_init__(self) -> None:
         self.pauses = Pauses(self.state)
-        self.wall = Wall(self.clock, zone_of(self.settings.limits.timezone))
-        self.shared = _shared(self.settings.limits, self.wall)
+        self.shared = Shared(
+            up=Bandwidth(lambda: self.wall().rate(self.limits().bandwidth_up)),
+            down=Bandwidth(lambda: self.wall().rate(self.limits().bandwidth_down)),
+            at_once=Slots(lambda: self.limits().transfers_at_once),
+        )
 
     async def close(self) -> None:
         """Let go of all connections."""
@@ -143,29 +173,20 @@ async def assemble(
     return built
 
 
-def _shared(limits: LimitSettings, wall: Wall) -> Shared:
-    at_once = limits.transfers_at_once
-    return Shared(
-        up=Bandwidth(wall.rate(limits.bandwidth_up)),
-        down=Bandwidth(wall.rate(limits.bandwidth_down)),
-        at_once=None if at_once is None else asyncio.Semaphore(at_once),
-    )
-
-
 def make_server(
     name: str, settings: ServerSettings, meter: Meter | None = None, *, used_before: bool = False,
-    wall: Wall | None = None, shared: Shared | None = None,
+    wall: Callable[[], Wall] | None = None, shared: Shared | None = None,
 ) -> Server:  # fmt: skip
     """Make one server with its wrappers: retried, limited, throttled and metered.
 
     wall: tells rates by time. shared: what it has in common with the others.
     """
-    wall = wall or Wall(SystemClock(), zone_of(None))
+    here = wall or partial(Wall, SystemClock(), zone_of(None))
     policy = Policy(
         uploads_at_once=settings.uploads_at_once,
         downloads_at_once=settings.downloads_at_once,
-        bandwidth_up=wall.rate(settings.bandwidth_up),
-        bandwidth_down=wall.rate(settings.bandwidth_down),
+        bandwidth_up=lambda: here().rate(settings.bandwidth_up),
+        bandwidth_down=lambda: here().rate(settings.bandwidth_down),
         shared=shared or Shared(),
     )
     bare = bare_server(name, settings, used_before=used_before)
@@ -238,8 +259,8 @@ def open_trash_of(settings: MirrorSettings, disk: Disk) -> LocalTrash:
 
 
 def _brake(built: Assembly, settings: MirrorSettings) -> Brake:
-    week = week_of(built.settings, settings.server)
-    return Brake(settings.id, settings.server, built.clock, built.pauses, week)
+    own = built.settings.servers[settings.server].quiet
+    return Brake(settings.id, settings.server, built.clock, built.pauses, built.limits, tuple(own))
 
 
 async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
@@ -257,6 +278,5 @@ async def _mirror(built: Assembly, settings: MirrorSettings) -> Mirror:
         host=platform.node() or "this machine",
         disk=built.disk,
         brake=_brake(built, settings),
-        floor=built.settings.limits.free_disk,
         ownership=ownership_of(settings.pull),
     )

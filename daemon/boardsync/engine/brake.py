@@ -6,23 +6,29 @@ room on the disk are the settings', and only stop what would be carried out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
-from boardsync.config.model import Settings
+from boardsync.config.limits import Floor
+from boardsync.config.model import LimitSettings, Settings
 from boardsync.engine.clock import Clock, SystemClock, now_ms
 from boardsync.engine.wall import Wall, zone_of
-from boardsync.plan.timetable import Week
+from boardsync.plan.timetable import Week, Window
 from boardsync.state import pauses
 from boardsync.state.database import State
 from boardsync.state.pauses import ALL, SERVER, PauseRecord, longest
 
 ROOM_SECONDS = 15.0
 """Between two looks whether there is room again."""
+
+
+def without_limits() -> LimitSettings:
+    """Return limits that stop nothing."""
+    return LimitSettings(free_disk=None)
 
 
 class Pauses:
@@ -49,6 +55,7 @@ class Pauses:
 class Brake:
     """One mirror's brake. pauses None: nobody can pause it.
 
+    limits: tells those in force, which may change at any time. own_quiet: its server's hours.
     shortage: what was missing on the disk when it was last looked at; that is believed up to
     full_until, which is monotonic.
     """
@@ -57,14 +64,25 @@ class Brake:
     server: str = ""
     clock: Clock = field(default_factory=SystemClock)
     pauses: Pauses | None = None
-    quiet: Week = field(default_factory=Week)
+    limits: Callable[[], LimitSettings] = without_limits
+    own_quiet: tuple[Window, ...] = ()
     shortage: str | None = None
     full_until: float = 0.0
     _lifted: int = 0
 
     @property
+    def quiet(self) -> Week:
+        """The quiet hours, everybody's and its server's."""
+        return week_of(self.limits(), self.own_quiet)
+
+    @property
+    def floor(self) -> Floor | None:
+        """What is to stay free on the disk that is pulled to."""
+        return self.limits().free_disk
+
+    @property
     def wall(self) -> Wall:
-        return Wall(self.clock, self.quiet.zone)
+        return Wall(self.clock, zone_of(self.limits().timezone))
 
     def pause(self) -> PauseRecord | None:
         """Return the pause of now."""
@@ -74,7 +92,7 @@ class Brake:
 
     def is_quiet(self) -> bool:
         """Tell whether quiet hours are now."""
-        return bool(self.quiet.windows) and self.quiet.holds(self.wall.moment())
+        return self.quiet.holds(self.wall.moment())
 
     def stops_all(self) -> bool:
         """Tell whether no transfer may start."""
@@ -126,17 +144,16 @@ class Brake:
             self._lifted -= 1
 
 
-def week_of(settings: Settings, server: str) -> Week:
-    """Return the quiet hours of a server's mirrors."""
-    windows = (*settings.limits.quiet, *settings.servers[server].quiet)
-    return Week(windows, zone_of(settings.limits.timezone))
+def week_of(limits: LimitSettings, own: Iterable[Window]) -> Week:
+    """Return quiet hours: everybody's, and those of one server."""
+    return Week((*limits.quiet, *own), zone_of(limits.timezone))
 
 
 def resting(
     connection: Connection, settings: Settings, mirror: str, server: str, clock: Clock
 ) -> tuple[PauseRecord | None, str | None]:
     """Return what pauses a mirror, by its id, and in words why nothing of it starts now."""
-    week = week_of(settings, server)
+    week = week_of(settings.limits, settings.servers[server].quiet)
     wall = Wall(clock, week.zone)
     pause = pauses.pause_of(connection, mirror, server, now_ms(clock))
     words = quiet_words(week, wall) if pause is None else pause_words(pause, wall)

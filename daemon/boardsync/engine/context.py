@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time
 
-from boardsync.config.limits import Floor
 from boardsync.config.model import MirrorSettings
 from boardsync.engine.brake import Brake
 from boardsync.engine.clock import Clock
@@ -58,8 +57,8 @@ class Mirror:
     those that an undo takes away now. proving: boards of which the newest items were seen whole, or
     not, since this process began.
     compiled: the rules by the content of the ignore file they were made with. unlinked: by board,
-    see `engine.pulled_before`. host: this machine's name, for conflict names. floor: what is to
-    stay free on its disk. ownership: what pulled files are given.
+    see `engine.pulled_before`. host: this machine's name, for conflict names. ownership:
+    what pulled files are given.
     """
 
     settings: MirrorSettings
@@ -74,7 +73,6 @@ class Mirror:
     host: str
     disk: Disk = SYSTEM
     brake: Brake = field(default_factory=Brake)
-    floor: Floor | None = None
     ownership: Ownership = field(default_factory=Ownership)
     seen_boards: set[int] = field(default_factory=set)
     partly_listed: set[int] = field(default_factory=set)

@@ -72,8 +72,6 @@ class Health:
     def __init__(self, assembly: Assembly, running: Running | None = None) -> None:
         self._assembly = assembly
         self._running = running or Running()
-        limits = assembly.settings.health
-        self._patience = Patience(limits.stuck_after, limits.file_stuck_after)
         self._memory: dict[str, tuple[int, float]] = {}
         self._began_ms = now_ms(assembly.clock)
         self._heads: dict[str, Heads] = {}
@@ -81,6 +79,12 @@ class Health:
         self._refused: dict[str, tuple[int | None, Refused]] = {}
         self.answer_seconds = ANSWER_SECONDS
         self.causes: list[Cause] = []
+
+    @property
+    def _patience(self) -> Patience:
+        """The patience of the settings in force."""
+        own = self._assembly.settings.health
+        return Patience(own.stuck_after, own.file_stuck_after)
 
     @property
     def stuck(self) -> list[Cause]:

@@ -6,11 +6,14 @@ import contextlib
 import ctypes
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 import structlog
 
-from boardsync.config.process import DiskPriority, ProcessSettings
+from boardsync.config.model import Settings
+from boardsync.config.process import DiskPriority, ProcessSettings, write_disk_priority
+from boardsync.engine.changes import Change
 
 log = structlog.get_logger(__name__)
 
@@ -24,27 +27,82 @@ _BEST_EFFORT, _IDLE = 2, 3
 _CLASS_SHIFT = 13
 
 
-def stand_back(settings: ProcessSettings, machine: str | None = None) -> None:
-    """Lower the priority of every thread there is; those that they start inherit it.
+_AS_STARTED = "as it was started"
+"""What null stands for in the settings."""
 
-    machine: what kind it is, as the kernel calls it. What is refused is told once and is no
-    failure: pictures are mirrored all the same.
-    """
-    number = _SET_DISK_PRIORITY.get(machine or platform.machine())
-    try:
-        for thread in _threads():
-            if settings.nice is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.setpriority(os.PRIO_PROCESS, thread, settings.nice)
-    except OSError as error:
-        log.warning("the processor's priority stays as it is", reason=error.strerror)
-    try:
-        for thread in _threads():
-            if settings.io is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    _set_disk_priority(number, thread, settings.io)
-    except OSError as error:
-        log.warning("the disk's priority stays as it is", reason=error.strerror)
+
+class Niceness:
+    """The priorities of this process: what it was started with, and what was asked for since."""
+
+    def __init__(self, machine: str | None = None) -> None:
+        """Machine: what kind it is, as the kernel calls it."""
+        self._call = _SET_DISK_PRIORITY.get(machine or platform.machine())
+        self._began = (os.getpriority(os.PRIO_PROCESS, 0), _disk_priority_now(self._call))
+        self._asked = ProcessSettings()
+        self._refused: set[str] = set()
+
+    def stand_back(self, settings: ProcessSettings) -> list[str]:
+        """Give every thread there is these priorities; those that they start inherit them.
+
+        Returns in words what is refused, which is no failure: pictures are mirrored all the same.
+        What somebody else has set meanwhile stays unless the settings change.
+        """
+        before, self._asked = self._asked, settings
+        told = dict[str, str | None]()
+        if settings.nice != before.nice or "nice" in self._refused:
+            told["nice"] = self._set_nice(settings.nice)
+        if settings.io != before.io or "io" in self._refused:
+            told["io"] = self._set_io(settings.io)
+        self._refused = {part for part, words in told.items() if words is not None}
+        return [words for words in told.values() if words is not None]
+
+    async def follow(self, settings: Settings) -> Change | None:
+        """Prepare the priorities of other settings, or another try of those that were refused."""
+        if settings.process == self._asked and not self._refused:
+            return None
+        return Change("process", lambda: self.stand_back(settings.process))
+
+    def _set_nice(self, asked: int | None) -> str | None:
+        nice = self._began[0] if asked is None else asked
+        try:
+            _each_thread(lambda one: os.setpriority(os.PRIO_PROCESS, one, nice))
+        except OSError as error:
+            now = os.getpriority(os.PRIO_PROCESS, 0)
+            wanted = _AS_STARTED if asked is None else str(asked)
+            return (
+                f"process.nice: the processor's priority stays at {now}, and not {wanted}:"
+                f" {error.strerror}. Without CAP_SYS_NICE a process may only stand back further;"
+                " the next start of the service brings it"
+            )
+        return None
+
+    def _set_io(self, asked: DiskPriority | None) -> str | None:
+        value = self._began[1] if asked is None else _value_of(asked)
+        if value is None:
+            return None  # it was never set
+        try:
+            _each_thread(lambda one: _set_disk_priority(self._call, one, value))
+        except OSError as error:
+            wanted = _AS_STARTED if asked is None else write_disk_priority(asked)
+            return (
+                f"process.io: the disk's priority stays as it is, and not {wanted}:"
+                f" {error.strerror}; the next start of the service brings it, where it can be set"
+            )
+        return None
+
+
+def stand_back(settings: ProcessSettings, machine: str | None = None) -> Niceness:
+    """Begin with the priorities of the settings. What is refused is logged once."""
+    made = Niceness(machine)
+    for words in made.stand_back(settings):
+        log.warning("a setting is not in force", reason=words)
+    return made
+
+
+def _each_thread(work: Callable[[int], object]) -> None:
+    for thread in _threads():
+        with contextlib.suppress(ProcessLookupError):
+            work(thread)
 
 
 def _threads() -> list[int]:
@@ -55,14 +113,32 @@ def _threads() -> list[int]:
         return [0]
 
 
-def _set_disk_priority(number: int | None, thread: int, priority: DiskPriority) -> None:
+def _value_of(priority: DiskPriority) -> int:
+    """Return a priority as the kernel writes it."""
+    if priority.level is None:
+        return _IDLE << _CLASS_SHIFT
+    return _BEST_EFFORT << _CLASS_SHIFT | priority.level
+
+
+def _set_disk_priority(number: int | None, thread: int, value: int) -> None:
     if number is None or platform.system() != "Linux":
         raise OSError(0, "it is not known how to set it on this machine")
-    if priority.level is None:
-        value = _IDLE << _CLASS_SHIFT
-    else:
-        value = _BEST_EFFORT << _CLASS_SHIFT | priority.level
+    _call_kernel(number, thread, value)
+
+
+def _disk_priority_now(number: int | None) -> int | None:
+    """Return the priority of this thread as the kernel writes it; None where nobody knows."""
+    if number is None or platform.system() != "Linux":
+        return None
+    with contextlib.suppress(OSError):
+        return _call_kernel(number + 1, 0)  # everywhere, asking comes after setting
+    return None
+
+
+def _call_kernel(number: int, *arguments: int) -> int:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.syscall(ctypes.c_long(number), _PROCESS, thread, value) != 0:
+    answer = int(libc.syscall(ctypes.c_long(number), _PROCESS, *arguments))
+    if answer < 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))
+    return answer

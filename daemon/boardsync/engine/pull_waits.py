@@ -76,7 +76,7 @@ def _rests_until_ms(
 
 def _look_at_the_disk(mirror: Mirror, directory: bytes) -> tuple[str | None, bytes | None]:
     """Return what is missing there, and what stands in the way."""
-    shortage = find_shortage(mirror.root, directory, mirror.floor, mirror.disk)
+    shortage = find_shortage(mirror.root, directory, mirror.brake.floor, mirror.disk)
     return shortage, _file_in_the_way(mirror, directory)
 
 

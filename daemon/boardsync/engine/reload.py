@@ -1,29 +1,37 @@
 """New settings while the daemon runs: what changed is set up anew, the rest is not touched.
 
-Transfers under way finish under the settings they began with. A mirror whose settings changed
-ends and begins again, as with a restart; one whose server changed, too. Until then nothing new
-of it begins.
+Either all of the new settings come into force or none of them. What can fail is prepared first;
+then what needs nothing set up anew takes effect at once. A mirror whose settings changed ends and
+begins again, as with a restart; one whose server changed, too: its transfers under way finish
+before, and nothing new of it begins.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from boardsync.config.model import MirrorSettings, Settings
 from boardsync.engine.assembly import Assembly, open_trash_of
+from boardsync.engine.changes import Change, Follower, prepare_all
 from boardsync.engine.crew import Crew
+from boardsync.engine.rights import require_rights
 from boardsync.engine.secret_prints import print_secrets
 from boardsync.engine.sweep import sweep
 from boardsync.errors import BoardsyncError, SettingsError
 from boardsync.servers.port import Server
 from boardsync.state import transfers
 
-IN_PLACE = frozenset({"log", "schedule", "servers", "mirrors"})
-"""The settings that can change while the daemon runs. Every other one needs a restart."""
+NEED_A_RESTART = ("state", "socket")
+"""The settings that cannot change while the daemon runs: it is known by them."""
+SET_UP_ANEW = ("servers", "mirrors")
+AT_ONCE = tuple(
+    name for name in Settings.model_fields if name not in (*NEED_A_RESTART, *SET_UP_ANEW)
+)
+"""The sections that take effect at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +49,8 @@ class Reading:
 class Reloaded:
     """What became of the mirrors and servers, by name; those that went on are in none of these.
 
-    begun, ended, changed: mirrors. servers: those that are spoken to anew, or no longer.
+    begun, ended, changed: mirrors. servers: those that are spoken to anew, or no longer. sections:
+    what took effect at once. remarks: what of it did not, and why.
     """
 
     begun: list[str] = field(default_factory=list)
@@ -49,6 +58,8 @@ class Reloaded:
     changed: list[str] = field(default_factory=list)
     servers: list[str] = field(default_factory=list)
     schedule: bool = False
+    sections: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     @property
     def touched(self) -> bool:
@@ -62,11 +73,15 @@ class Reloaded:
 class Reload:
     """One change from the settings that an assembly has to others.
 
-    Making one prepares all that can fail for a reason that a person can mend; nothing of the
-    running daemon is touched before `carry_out`. Raises SettingsError.
+    Making and preparing one does all that can fail for a reason that a person can mend; nothing
+    of the running daemon is touched before `take_effect`. followers: parts that prepare changes of
+    their own. Raises SettingsError.
     """
 
-    def __init__(self, assembly: Assembly, crew: Crew, settings: Settings) -> None:
+    def __init__(
+        self, assembly: Assembly, crew: Crew, settings: Settings,
+        followers: Sequence[Follower] = (),
+    ) -> None:  # fmt: skip
         _refuse_what_needs_a_restart(assembly.settings, settings)
         self._assembly, self._crew = assembly, crew
         self._old, self._new = assembly.settings, settings
@@ -75,29 +90,46 @@ class Reload:
                          if self._is_another(name)}  # fmt: skip
         self._leaving = [one for one in self._old.mirrors if self._changes(one, self._new)]
         self._coming = [one for one in self._new.mirrors if self._changes(one, self._old)]
+        self._followers, self._changes_at_once = followers, list[Change]()
         self._made: dict[str, Server] = {}
         self.told = self._tell()
 
     async def prepare(self) -> None:
-        """Make the new servers, which talk to nobody yet. Raises SettingsError."""
+        """Make the new servers, which talk to nobody yet, and whatever else can fail.
+
+        Raises SettingsError; then nothing is left of it.
+        """
         try:
+            require_rights(self._new)
             for one in self._coming:
                 await asyncio.to_thread(open_trash_of, one, self._assembly.disk)
             for name in self._new.servers:
                 if name in self._renewed:
                     self._made[name] = self._assembly.make_server(name, self._new)
+            self._changes_at_once = await prepare_all(self._followers, self._new)
         except BaseException:
             await _close(self._made.values())
             raise
 
+    def take_effect(self) -> None:
+        """Put in force what needs nothing set up anew: all at once, between two moments."""
+        at_once = {name: getattr(self._new, name) for name in AT_ONCE}
+        self._assembly.follow(self._old.model_copy(update=at_once))
+        for worker in self._assembly.workers.values():
+            worker.follow(self._new.schedule)
+        sections = {name for name in AT_ONCE if at_once[name] != getattr(self._old, name)}
+        for change in self._changes_at_once:
+            sections.add(change.name)
+            self.told.remarks.extend(change.make() or ())
+        self.told.sections.extend(sorted(sections))
+
     async def carry_out(self) -> None:
-        """Apply it. What fails here leaves mirrors that nobody works for: the daemon must end."""
+        """Set up anew what changed; if that fails, the daemon must end.
+
+        Otherwise there would be mirrors that nobody works for.
+        """
         assembly = self._assembly
         drain = self._new.schedule.drain
-        at_once = {"log": self._new.log, "schedule": self._new.schedule}
-        assembly.settings = self._old.model_copy(update=at_once)
-        for worker in assembly.workers.values():
-            worker.follow(self._new.schedule)
         await asyncio.gather(*(self._end(one, drain) for one in self._leaving))
         retired = await self._end_servers()
         try:
@@ -179,9 +211,9 @@ async def _close(servers: Iterable[Server]) -> None:
 
 
 def _refuse_what_needs_a_restart(old: Settings, new: Settings) -> None:
-    for name in type(new).model_fields:
-        if name not in IN_PLACE and getattr(old, name) != getattr(new, name):
-            # Not with its value: nobody knows here what may be told of it.
+    for name in NEED_A_RESTART:
+        if getattr(old, name) != getattr(new, name):
             raise SettingsError(
-                f"`{name}` cannot change while boardsync runs: that needs a restart"
+                f"`{name}` cannot change while boardsync runs: that needs a restart; start it anew,"
+                " or set it back and reload again. Until then nothing of the new settings counts"
             )

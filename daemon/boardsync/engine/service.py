@@ -7,16 +7,18 @@ import contextlib
 import faulthandler
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import structlog
 
 from boardsync.config.model import Settings
-from boardsync.engine.alarms import Alarms, make_outboxes
+from boardsync.engine.alarms import Alarms
 from boardsync.engine.announce import announce, standing
 from boardsync.engine.assembly import Assembly, assemble
+from boardsync.engine.changes import Follower
+from boardsync.engine.channels import make_outboxes
 from boardsync.engine.crew import Crew
 from boardsync.engine.health import Health, Running
 from boardsync.engine.reload import Reading, Reload, Reloaded
@@ -80,6 +82,7 @@ async def carrying(assembly: Assembly) -> AsyncIterator[None]:
 class Service:
     """The running daemon. reading: how it reads its settings again; None where it cannot.
 
+    followers: parts, those outside of it included, that prepare a change when settings change.
     Raises SettingsError when a secret of an alarm's channel is missing.
     """
 
@@ -99,6 +102,7 @@ class Service:
         self._lasting: list[asyncio.Task[None]] = []
         self.health = Health(assembly, Running(self.watching, self._working))
         self.alarms = Alarms(assembly, make_outboxes(assembly.settings.alarms, assembly.clock))
+        self.followers: list[Follower] = [self.alarms.follow]
 
     def stop(self) -> None:
         """Ask for a clean stop."""
@@ -201,28 +205,38 @@ class Service:
             if self._reading is None:
                 raise NeedsPerson("this boardsync runs without a settings file: start it anew")
             settings = await asyncio.to_thread(self._reading.read)
-            reload = Reload(self.assembly, self.crew, settings)
+            reload = Reload(self.assembly, self.crew, settings, self.followers)
             await reload.prepare()
         except BoardsyncError as error:
             log.error("the settings were refused; the old ones stay", reason=str(error))  # noqa: TRY400
             raise
-        self._reading.apply(settings)
         return reload
 
     async def _take_over(self, reload: Reload) -> Reloaded:
-        async with self._nobody_asking(reload.told):
-            try:
+        with self._whole_or_ending():
+            reload.take_effect()
+            if self._reading is not None:
+                self._reading.apply(self.assembly.settings)
+            for remark in reload.told.remarks:
+                log.warning("a setting is not in force", reason=remark)
+            async with self._nobody_asking(reload.told):
                 await reload.carry_out()
-            except Exception as error:
-                # Mirrors have ended and not begun again: a start from the beginning heals that.
-                log.exception("stopping: new settings could not be taken over in place")
-                self._damage = TryAgain(f"the new settings need a restart: {error}")
-                self.stop()
-                raise
         if reload.told.touched or reload.told.schedule:
             plan_jobs(self._scheduler, self.assembly)
         log.info("the settings were read again", **reload.told.as_dict())
         return reload.told
+
+    @contextlib.contextmanager
+    def _whole_or_ending(self) -> Iterator[None]:
+        """End the daemon when new settings come into force in part: the next start takes all."""
+        try:
+            yield
+        except Exception as error:
+            # Mirrors have ended and not begun again: a start from the beginning heals that.
+            log.exception("stopping: new settings could not be taken over in place")
+            self._damage = TryAgain(f"the new settings need a restart: {error}")
+            self.stop()
+            raise
 
     @contextlib.asynccontextmanager
     async def _nobody_asking(self, told: Reloaded) -> AsyncIterator[None]:

@@ -94,7 +94,4 @@ def _require_server(settings: Settings, name: str) -> None:
 
 def _tell(assembly: Assembly) -> None:
     assembly.pauses.read()
-    for worker in assembly.workers.values():
-        worker.wake()
-    for carrier in assembly.carriers.values():
-        carrier.wake()
+    assembly.wake()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -44,13 +43,13 @@ class Wall:
         """Return now as the wall shows it."""
         return self.moment().astimezone(self.zone)
 
-    def rate(self, rates: Rates | None) -> Callable[[], int | None] | int | None:
-        """Return a rate that never changes, or what tells the rate of now."""
+    def rate(self, rates: Rates | None) -> int | None:
+        """Return the rate of now, None without a limit."""
         if rates is None:
             return None
         if rates.always:
             return rates.entries[0].bytes_per_second if rates.entries else None
-        return lambda: rates.at(self.now())
+        return rates.at(self.now())
 
 
 def zone_of(name: str | None) -> tzinfo:

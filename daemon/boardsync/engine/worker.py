@@ -64,7 +64,7 @@ class Worker:
         self.last: Pass | None = None
 
     def wake(self) -> None:
-        """Say that a pause was begun or ended."""
+        """Say that what may start is another: by a pause, or by other limits."""
         self._wake.set()
 
     def hint_path(self, path: bytes, *, closed: bool) -> None:

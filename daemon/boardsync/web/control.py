@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +23,6 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import ConfigDict, Field, JsonValue, model_validator
 
 from boardsync import __version__
-from boardsync.config.http import Address
 from boardsync.engine import consent, report, trash_can
 from boardsync.engine.adopt import adopt, survey
 from boardsync.engine.again import again_all, again_everywhere
@@ -41,12 +41,11 @@ from boardsync.telemetry.rendering import readable_text
 from boardsync.web.bundling import bundling
 from boardsync.web.description import REFUSALS, describe
 from boardsync.web.doctoring import doctoring
-from boardsync.web.guard import Guard, Rules, rules_for
+from boardsync.web.guard import NOBODY, Guard
 from boardsync.web.health import health_routes
 from boardsync.web.listening import (
     GRACE_SECONDS,
     Server,
-    any_exposed,
     listen_on_path,
     listen_on_tcp,
     remove_socket,
@@ -55,12 +54,12 @@ from boardsync.web.mending import mending
 from boardsync.web.reloading import reloading
 from boardsync.web.standing import running_status
 from boardsync.web.steering import MirrorsRequest, steering_routes
+from boardsync.web.tcp import Listen, Tcp
 from boardsync.web.texts import Limit, Name, Number, Question
 
 __all__ = ["GRACE_SECONDS", "make_app", "serving"]
 
 T = TypeVar("T")
-Listen = Callable[[Address], list[socket.socket]]
 log = structlog.get_logger(__name__)
 
 
@@ -293,53 +292,57 @@ async def _not_understood(_: Request, error: Exception) -> JSONResponse:
 async def serving(
     service: Service, path: Path | None, listen: Listen = listen_on_tcp
 ) -> AsyncIterator[None]:
-    """Serve the API while the daemon runs: on a Unix socket, and on TCP if the settings say so.
+    """Serve the API while the daemon runs: on a Unix socket, and on TCP as the settings say.
 
     listen: how it is listened on TCP. The Unix socket is its owner's alone. Raises NeedsPerson
     when a socket cannot be made there or is another daemon's, and SettingsError for a token that
     cannot be used.
     """
-    async with contextlib.AsyncExitStack() as stack:
-        sockets, rules = await _listen(stack, service, path, listen)
-        if not sockets:
-            yield
-            return
-        lag = LoopLag()
-        lag.start()
-        stack.callback(lag.stop)
-        measuring = Measuring(service, lag)
-        stack.push_async_callback(asyncio.to_thread, measuring.close)
-        app = make_app(service, measuring)
-        server = Server(app, Guard(app, rules))
-        task = asyncio.create_task(server.serve(sockets=sockets))
-        try:
-            while not server.started and not task.done():  # noqa: ASYNC110 (uvicorn has no event)
+    async with contextlib.AsyncExitStack() as lasting, contextlib.AsyncExitStack() as stack:
+        make_once = functools.cache(functools.partial(_make_measured, service, lasting))
+        tcp = Tcp(make_once, listen)
+        own = [] if path is None else [await _listen_on_path(stack, path)]
+        change = await tcp.prepare(service.assembly.settings.http)
+        if change is not None:
+            change.make()
+        server = Server(make_once(), Guard(make_once(), NOBODY)) if own else None
+        await stack.enter_async_context(_answering(tcp, server, own))
+        service.followers.append(tcp.follow)
+        stack.callback(service.followers.remove, tcp.follow)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _answering(
+    tcp: Tcp, server: Server | None, sockets: Sequence[socket.socket]
+) -> AsyncIterator[None]:
+    """Answer on sockets, too, until both ways in end together."""
+    ends = list[asyncio.Task[None]]()
+    try:
+        if server is not None:
+            ends.append(asyncio.create_task(server.serve(sockets=list(sockets))))
+            while not (server.started or ends[0].done()):  # noqa: ASYNC110 (uvicorn has no event)
                 await asyncio.sleep(0.01)
-            yield
-        finally:
+        yield
+    finally:
+        if server is not None:
             server.end()
-            await task
+        await asyncio.gather(tcp.close(), *ends)
 
 
-async def _listen(
-    stack: contextlib.AsyncExitStack, service: Service, path: Path | None, listen: Listen
-) -> tuple[list[socket.socket], Rules]:
-    """Make the sockets, which end with the stack, and say who is let in over TCP."""
-    made = list[socket.socket]()
-    http = service.assembly.settings.http
-    # With no address there is no way in, and nobody has to pass.
-    rules = Rules(hosts=frozenset(), token=None, exposed=True)
-    if http.listen is not None:
-        token = await asyncio.to_thread(http.reveal_token)
-        made += await asyncio.to_thread(listen, http.listen)
-        for one in made:
-            stack.callback(one.close)
-        exposed = any_exposed(made)
-        rules = rules_for(http.listen, http.allowed_hosts, token, exposed=exposed)
-        log.info("listening", address=str(http.listen), other_machines=exposed)
-    if path is not None:
-        own = await asyncio.to_thread(listen_on_path, path)
-        stack.callback(own.close)
-        stack.callback(remove_socket, path, path.stat().st_ino)
-        made.append(own)
-    return made, rules
+def _make_measured(service: Service, stack: contextlib.AsyncExitStack) -> FastAPI:
+    """Make the application, and what measures for it until the stack ends."""
+    lag = LoopLag()
+    lag.start()
+    stack.callback(lag.stop)
+    measuring = Measuring(service, lag)
+    stack.push_async_callback(asyncio.to_thread, measuring.close)
+    return make_app(service, measuring)
+
+
+async def _listen_on_path(stack: contextlib.AsyncExitStack, path: Path) -> socket.socket:
+    """Make the Unix socket, which ends with the stack."""
+    own = await asyncio.to_thread(listen_on_path, path)
+    stack.callback(own.close)
+    stack.callback(remove_socket, path, path.stat().st_ino)
+    return own

@@ -62,6 +62,10 @@ class Rules:
     exposed: bool
 
 
+NOBODY = Rules(hosts=frozenset(), token=None, exposed=True)
+"""Where there is no way in."""
+
+
 class Refusal(Exception):
     """A request that is not looked at. reason: the word it is counted under."""
 
@@ -102,6 +106,10 @@ class Guard:
         self._rules = rules
         self._body_seconds = body_seconds
         self._places = MOST_AT_ONCE
+
+    def follow(self, rules: Rules) -> None:
+        """Go by other rules from now on."""
+        self._rules = rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":

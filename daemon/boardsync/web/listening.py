@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import errno
 import logging
+import math
 import os
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -64,10 +65,19 @@ class Server(uvicorn.Server):
         await self.on_tick(0)
         await self._ended.wait()
 
-    def end(self) -> None:
-        """Ask for the end."""
+    def end(self, grace: float = GRACE_SECONDS) -> None:
+        """Ask for the end. grace: so many seconds requests that are under way may take."""
+        self.config.timeout_graceful_shutdown = math.ceil(grace)
         self.should_exit = True
         self._ended.set()
+
+    def cut_off(self) -> None:
+        """Let go of all connections that are left."""
+        self.force_exit = True
+        for task in list(self.server_state.tasks):
+            task.cancel()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 class Connection(H11Protocol):
@@ -118,15 +128,18 @@ class Connection(H11Protocol):
             self._deadline = None
 
 
-def listen_on_tcp(address: Address) -> list[socket.socket]:
+def listen_on_tcp(address: Address, ours: Sequence[socket.socket] = ()) -> list[socket.socket]:
     """Listen at an address; a name may stand for several. Raises NeedsPerson.
 
-    Of several, one that this machine does not have is left out: `localhost` is often also an
+    ours: what this process listens at already, and lets go of soon; that is no hindrance. Of
+    several, one that this machine does not have is left out: `localhost` is often also an
     address of IPv6, where there is none.
     """
     made: list[socket.socket] = []
     missing: OSError | None = None
+    overlap = [one for one in ours if one.getsockname()[1] == address.port]
     try:
+        _share_ports(overlap, True)
         found = socket.getaddrinfo(
             address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
@@ -134,7 +147,11 @@ def listen_on_tcp(address: Address) -> list[socket.socket]:
             both = address.is_wildcard and family == socket.AF_INET6
             dual = both and socket.has_dualstack_ipv6()
             try:
-                made.append(socket.create_server(place, family=family, dualstack_ipv6=dual))
+                made.append(
+                    socket.create_server(
+                        place, family=family, dualstack_ipv6=dual, reuse_port=bool(overlap)
+                    )
+                )
             except OSError as error:
                 if error.errno not in _NOT_OURS:
                     raise
@@ -148,7 +165,16 @@ def listen_on_tcp(address: Address) -> list[socket.socket]:
             f"{address}: the daemon cannot listen there: {error.strerror or error}; set another"
             " `http: listen`, or null for none"
         ) from error
+    finally:
+        _share_ports([*overlap, *made], False)
     return made
+
+
+def _share_ports(sockets: Sequence[socket.socket], shared: bool) -> None:
+    """Let others of this user listen at the same ports, or no longer."""
+    for one in sockets:
+        if one.fileno() >= 0:
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, shared)
 
 
 def any_exposed(sockets: list[socket.socket]) -> bool:

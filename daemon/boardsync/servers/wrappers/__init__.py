@@ -1,7 +1,7 @@
 """Wrappers of the port: each adds one concern to any server, and is a server itself."""
 
 from boardsync.servers.wrappers.compose import Policy, Shared, compose
-from boardsync.servers.wrappers.limited import Limited
+from boardsync.servers.wrappers.limited import Limited, Slots
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
 from boardsync.servers.wrappers.throttled import Bandwidth, Throttled
@@ -15,6 +15,7 @@ __all__ = [
     "Policy",
     "Retrying",
     "Shared",
+    "Slots",
     "Throttled",
     "compose",
 ]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from weakref import WeakSet
 
 from boardsync.servers.port import Server
-from boardsync.servers.wrappers.limited import Limited, Sharing
+from boardsync.servers.wrappers.limited import Limited, Sharing, Slots
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
 from boardsync.servers.wrappers.throttled import Bandwidth, RateNow, Throttled
@@ -14,11 +16,29 @@ from boardsync.servers.wrappers.throttled import Bandwidth, RateNow, Throttled
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What all servers have a part in. at_once: slots for their transfers, None without a limit."""
+    """What all servers have a part in. at_once: slots for their transfers."""
 
     up: Bandwidth = field(default_factory=lambda: Bandwidth(None))
     down: Bandwidth = field(default_factory=lambda: Bandwidth(None))
-    at_once: asyncio.Semaphore | None = None
+    at_once: Slots = field(default_factory=Slots)
+    _own: WeakSet[Bandwidth] = field(default_factory=WeakSet)
+
+    def bandwidth(self, rate: RateNow | int | None) -> Bandwidth:
+        """Make one server's own, which hears of changes, too: a rate may go by another clock."""
+        made = Bandwidth(rate)
+        self._own.add(made)
+        return made
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let other limits come into force in the block, for transfers under way, too."""
+        bandwidths = [self.up, self.down, *self._own]
+        for one in bandwidths:
+            one.settle()
+        yield
+        for one in bandwidths:
+            one.look_again()
+        self.at_once.look_again()
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +61,11 @@ def compose(server: Server, policy: Policy, meter: Meter) -> Server:
     starts when the bandwidth allows, its server's and that of all; it holds a slot of its
     server's; and who waits to try again holds none.
     """
-    inner: Server = Metered(server, meter)
-    if policy.shared.at_once is not None:
-        inner = Sharing(inner, policy.shared.at_once)
+    shared = policy.shared
     throttled = Throttled(
-        inner,
-        up=(Bandwidth(policy.bandwidth_up), policy.shared.up),
-        down=(Bandwidth(policy.bandwidth_down), policy.shared.down),
+        Sharing(Metered(server, meter), shared.at_once),
+        up=(shared.bandwidth(policy.bandwidth_up), shared.up),
+        down=(shared.bandwidth(policy.bandwidth_down), shared.down),
     )
     limited = Limited(
         throttled,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from typing import TypeVar
@@ -58,6 +59,57 @@ class Limited(Wrapper):
         return self._slots[operation]
 
 
+class Slots:
+    """Places for so many at one time, given in the order in which they are asked for.
+
+    most: how many there are, or what tells it, None without a limit. It may change: with fewer,
+    those who hold one go on, and who comes next waits until enough have been given back.
+    """
+
+    def __init__(self, most: Callable[[], int | None] | int | None = None) -> None:
+        self._most = most if callable(most) else lambda: most
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.held = 0
+
+    async def __aenter__(self) -> None:
+        if not self._waiting and self._free():
+            self.held += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.cancelled():
+                self._waiting.remove(turn)
+            else:  # it was given at the same moment
+                self.held -= 1
+            self.look_again()
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self.held -= 1
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Give what is free to those who wait: one came back, or there are more."""
+        while self._free() and (turn := self._next()) is not None:
+            self.held += 1
+            turn.set_result(None)
+
+    def _free(self) -> bool:
+        most = self._most()
+        return most is None or self.held < most
+
+    def _next(self) -> asyncio.Future[None] | None:
+        """Take the first who still waits out of the row."""
+        for turn in self._waiting:
+            if not turn.done():
+                self._waiting.remove(turn)
+                return turn
+        return None
+
+
 class Sharing(Wrapper):
     """Lets a transfer through while it holds one of the slots that all servers share.
 
@@ -65,7 +117,7 @@ class Sharing(Wrapper):
     other servers.
     """
 
-    def __init__(self, inner: Server, slots: asyncio.Semaphore) -> None:
+    def __init__(self, inner: Server, slots: Slots) -> None:
         super().__init__(inner)
         self._slots = slots
 

@@ -8,6 +8,7 @@ the next waits until the debts are paid: over a few pictures the rate is kept to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import BinaryIO
@@ -19,9 +20,17 @@ from boardsync.servers.wrappers.wrapper import Wrapper
 RateNow = Callable[[], int | None]
 """Tells the rate of now, in bytes per second; None is without a limit."""
 LONGEST_SECONDS = 60.0
-"""Between two questions for the rate: it may have risen meanwhile."""
+"""Between two questions for the rate: it may have risen meanwhile, by the clock."""
 _PAID = 0.5
 """Less than a byte is what the arithmetic leaves."""
+Pause = Callable[[asyncio.Event, float], Awaitable[None]]
+"""Waits for an event, at most so many seconds."""
+
+
+async def wait_for(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event on the real clock, at most so long."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 class Bandwidth:
@@ -34,18 +43,28 @@ class Bandwidth:
         self,
         rate: RateNow | int | None,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Pause = wait_for,
     ) -> None:
         self._rate = rate if callable(rate) else lambda: rate
         self._clock = clock
-        self._sleep = sleep
+        self._pause = pause
         self._debt = 0.0
         self._counted_at = clock()
+        self._changed = asyncio.Event()
 
     async def wait(self) -> None:
         """Wait until all bytes so far are paid for."""
         while (seconds := self.seconds_to_pay()) > 0:
-            await self._sleep(min(seconds, LONGEST_SECONDS))
+            await self._pause(self._changed, min(seconds, LONGEST_SECONDS))
+
+    def settle(self) -> None:
+        """Count what time has paid until now at the rate of now: it is about to be another."""
+        self._pay()
+
+    def look_again(self) -> None:
+        """Have whoever waits ask for the rate now: it is another."""
+        self._changed.set()
+        self._changed = asyncio.Event()
 
     def seconds_to_pay(self) -> float:
         """Return how long it takes to pay what is owed, at the rate of now."""
