@@ -50,7 +50,7 @@ def hidden_text(content: Readable) -> tuple[Text | None, str | None]:
             return None, trouble
         if raw is not None:
             text = raw.decode("utf-8", "replace")
-            return Text(f"{channels} pixels", "stealth", text), None
+            return Text(f"{channels} pixels", "parameters", text), None
     return None, None
 
 

@@ -8,6 +8,8 @@ from typing import Final, Literal
 from boardsync.formats.embedded.texts import decoded
 
 _CODE = 8
+_LEAST_PLAIN: Final = 24
+"""In bytes. A few ideographs may look like letters in their encoding, a dozen hardly ever do."""
 _JAPANESE: Final = ("utf-8", "euc_jp", "shift_jis")
 _MARKS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -34,7 +36,7 @@ def _wide(raw: bytes, order: Literal["little", "big"]) -> str:
     if raw[:2] in _MARKS:
         return raw.decode("utf-16", "replace").rstrip("\0")
     even, odd = raw[::2].count(0), raw[1::2].count(0)
-    if not even and not odd and _is_plain(raw):
+    if not even and not odd and len(raw) >= _LEAST_PLAIN and _is_plain(raw):
         return decoded(raw)
     if even != odd:
         order = "big" if even > odd else "little"

@@ -201,18 +201,20 @@ def _each_node(raw: object) -> Iterator[tuple[str, str, Mapping[str, object]]]:
     for each in items(raw):  # as drawn
         node = obj(each)
         data = obj(node.get("data"))
-        if isinstance(name := node.get("id"), str) and isinstance(kind := data.get("type"), str):
+        number, type_ = node.get("id"), data.get("type")
+        if isinstance(number, str) and isinstance(type_, str):
             inputs = obj(data.get("inputs"))
-            yield name, kind, {key: obj(given).get("value") for key, given in inputs.items()}
+            yield number, type_, {key: obj(given).get("value") for key, given in inputs.items()}
 
 
 def _edges(raw: list[object]) -> Iterator[tuple[tuple[str, str], str]]:
     for each in raw:
         edge = obj(each)
-        source, target = obj(edge.get("source")), obj(edge.get("destination"))
-        ends = (target.get("node_id"), target.get("field"), source.get("node_id"))
-        if not source:
-            ends = (edge.get("target"), edge.get("targetHandle"), edge.get("source"))
-        node, key, origin = ends
+        start, end = obj(edge.get("source")), obj(edge.get("destination"))
+        node, key, origin = (
+            (end.get("node_id"), end.get("field"), start.get("node_id"))
+            if start
+            else (edge.get("target"), edge.get("targetHandle"), edge.get("source"))
+        )
         if isinstance(node, str) and isinstance(key, str) and isinstance(origin, str):
             yield (node, key), origin

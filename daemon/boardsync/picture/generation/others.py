@@ -54,7 +54,9 @@ def read_other_object(catalogue: Catalogue) -> Draft | None:
     for text, outer in catalogue.objects():
         for place, value in (("", outer), *((f"{key}.", obj(each)) for key, each in outer.items())):
             known = _known(value)
-            if len(known) >= _LEAST and {"prompt", "seed"} & {_ALIASES[key] for key in known}:
+            if len(known) >= _LEAST and {"prompt", "seed"} & {
+                _ALIASES[key.lower()] for key in known
+            }:
                 draft = Draft(text.source)
                 _put(draft, value, known, place)
                 return draft

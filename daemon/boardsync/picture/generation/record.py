@@ -139,7 +139,7 @@ class Draft:
             return
         lora = Lora(found, decimal(weight), words(digest))
         for index, known in enumerate(self.loras):
-            if known.value.name == found and (lora.weight is None or lora == known.value):
+            if known.value.name == found and lora.weight in (None, known.value.weight):
                 better = Lora(found, known.value.weight, known.value.hash or lora.hash)
                 self.loras[index] = Told(better, known.source)
                 return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from boardsync.picture.generation.graph import Graph, Link, Node
@@ -58,6 +58,8 @@ class Walker:
 
     graph: Graph
     left: int = MOST_WORK
+    joined: dict[str, Found | None] = field(default_factory=dict)
+    """Texts that nodes join, by node: None while one is joined, so that no text holds itself."""
 
     def _spend(self, node: Node) -> bool:
         """Pay for looking at a node; False when nothing is left to pay with."""
@@ -169,7 +171,7 @@ class Walker:
             seen.add((source.name, key))
             parts = _joined_keys(source)
             if parts:
-                return self._join(source, parts, depth + 1) if depth < _DEEPEST else None
+                return self._join(source, parts, depth + 1)
             following = next((one for one in _text_keys(source)), None)
             if following is None:
                 return None
@@ -177,6 +179,9 @@ class Walker:
         return None
 
     def _join(self, node: Node, keys: list[str], depth: int) -> Found | None:
+        if node.name in self.joined or depth > _DEEPEST:
+            return self.joined.get(node.name)
+        self.joined[node.name] = None
         pieces: list[str] = []
         left = _MOST_TEXT
         for key in keys:
@@ -187,7 +192,9 @@ class Walker:
         delimiter = node.inputs.get("delimiter", node.inputs.get("separator", " "))
         glue = delimiter if isinstance(delimiter, str) else " "
         text = glue.replace("\\n", "\n").join(pieces)
-        return Found(text, node.place(", ".join(keys[:5]))) if text.strip() else None
+        if text.strip():
+            self.joined[node.name] = Found(text, node.place(", ".join(keys[:5])))
+        return self.joined[node.name]
 
 
 def _key_of_value(node: Node, wanted: str) -> str | None:

@@ -52,9 +52,12 @@ class _Parts:
 def read_webui(catalogue: Catalogue) -> Draft | None:
     """Read the first text of this form. Only `parameters` may come without settings."""
     named = catalogue.get("parameters")
+    objects = [text for text, _ in catalogue.objects()]
     for text in (*filter(None, (named,)), *catalogue.texts):
+        if any(text is each for each in objects):
+            continue
         parts = split(text.value)
-        is_bare = text is named and text.value.lstrip()[:1] not in ("{", "[")
+        is_bare = text is named
         if parts.settings or is_bare or (parts.negative and text.keyword == "UserComment"):
             return draft_of(text, parts, catalogue)
     return None
