@@ -24,15 +24,14 @@ def read(value: str, keyword: str) -> GenerationData:
 
 def _chain(kind: str, count: int) -> str:
     """A graph whose texts and models run through very many nodes."""
-    nodes: dict[str, Any] = {
-        str(n): {"class_type": kind, "inputs": {
-            "model": [str(n + 1), 0], "text": [str(n + 1), 0], "": [str(n + 1), 0]}}
-        for n in range(100, 100 + count)
-    }  # fmt: skip
     graph = json.loads(json.dumps(COMFY).replace("NaN", "0"))
     for key in ("model", "seed", "positive", "latent_image"):
         graph["3"]["inputs"][key] = ["100", 0]
-    return json.dumps(graph | nodes)
+    nodes = ",".join(
+        f'"{n}":{{"class_type":"{kind}","inputs":{{"":["{n + 1}",0]}}}}'
+        for n in range(100, 100 + count)
+    )
+    return f"{json.dumps(graph)[:-1]},{nodes}}}"
 
 
 def _doubling() -> str:
@@ -65,53 +64,62 @@ def _saves() -> str:
 
 
 BIG: dict[str, tuple[str, Callable[[], str]]] = {
-    "a hundred thousand nodes": ("prompt", lambda: _chain("Reroute", 50_000)),
+    "a hundred thousand nodes": ("prompt", lambda: _chain("Reroute", 100_000)),
     "samplers all the way": ("prompt", lambda: _chain("KSampler", 20_000)),
     "texts that double": ("prompt", _doubling),
     "loras behind chains": ("prompt", _loras_at_the_end_of_chains),
     "saves without end": ("prompt", _saves),
-    "deep lists": ("parameters", lambda: "[" * 500_000),
-    "deep objects": ("prompt", lambda: '{"a":' * 500_000 + "1" + "}" * 500_000),
+    "deep lists": ("parameters", lambda: "[" * 250_000),
+    "deep objects": ("prompt", lambda: '{"a":' * 250_000 + "1" + "}" * 250_000),
     "deep within limits": ("prompt", lambda: '{"a":' * 900 + "1" + "}" * 900),
     "a deep value": ("invokeai_metadata", lambda: '{"seed":1,"x":' + "[" * 900 + "]" * 900 + "}"),
     "objects without end": ("prompt", lambda: "[" + "{}," * (MOST_BRACKETS + 1) + "1]"),
     "digits": ("invokeai_metadata", lambda: '{"seed": ' + "9" * 1_000_000 + ', "steps": 3}'),
-    "keys": ("parameters", lambda: "p\nSteps: 1, " + "Key: v, " * 500_000),
-    "quotes": ("parameters", lambda: "p\nSteps: 1, " + 'K: "x, ' * 500_000),
+    "keys": ("parameters", lambda: "p\nSteps: 1, " + "Key: v, " * 250_000),
+    "quotes": ("parameters", lambda: "p\nSteps: 1, " + 'K: "x, ' * 250_000),
     "braces": ("parameters", lambda: "p\nSteps: 1, " + 'K: {"a": [' * 300_000),
     "colons": ("parameters", lambda: "p\nSteps: 1" + ":" * 2_000_000),
     "commas": ("parameters", lambda: "p\nSteps: 1" + ", a" * 1_000_000),
-    "steps": ("parameters", lambda: "Steps: 1\n" * 500_000),
-    "loras": ("parameters", lambda: "<lora:" * 500_000 + "\nSteps: 1, Seed: 2, Sampler: x"),
+    "steps": ("parameters", lambda: "Steps: 1\n" * 250_000),
+    "loras": ("parameters", lambda: "<lora:" * 250_000 + "\nSteps: 1, Seed: 2, Sampler: x"),
     "loras that are": ("parameters", lambda: "".join(f"<lora:l{n}:1>" for n in range(200_000))),
     "negatives": ("parameters", lambda: "\nNegative prompt: x" * 300_000),
     "brackets": ("Dream", lambda: '"' + "[" * 90_000 + '" -s 5'),
-    "options": ("Dream", lambda: '"a"' + " -s 5" * 500_000),
+    "options": ("Dream", lambda: '"a"' + " -s 5" * 250_000),
     "jobs": ("Description", lambda: "a" + " --ar x" * 300_000 + " Job ID: 1"),
     "half characters": ("invokeai_metadata", lambda: r'{"positive_prompt": "a\ud83d", "seed": 1}'),
 }
 
 
 @pytest.mark.parametrize("name", BIG)
-def test_no_text_costs_much(name: str) -> None:
+def test_no_text_costs_much_time_and_what_is_read_can_be_written(name: str) -> None:
     keyword, make = BIG[name]
-    value = make()[: MOST_TEXT // 1]
-    tracemalloc.start()
+    value = make()[:MOST_TEXT]
     began = time.process_time()
     data = read(value, keyword)
-    seconds, (_, peak) = time.process_time() - began, tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    seconds = time.process_time() - began
     assert data.texts[0].value == value
     json.dumps([(each, told.value) for each, told in data.told()]).encode()
     "".join(str(told.value) for _, told in data.more).encode()
-    assert seconds < 20
-    assert peak < 400 << 20
+    assert seconds < 10
+
+
+@pytest.mark.parametrize("name", ["a hundred thousand nodes", "objects without end", "keys"])
+def test_no_text_costs_much_memory(name: str) -> None:
+    keyword, make = BIG[name]
+    value = make()[:MOST_TEXT]
+    tracemalloc.start()
+    read(value, keyword)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 250 << 20
 
 
 def test_what_is_behind_a_chain_too_long_leaves_the_rest_to_be_told() -> None:
-    data = read(_chain("Reroute", 50_000), "prompt")
+    data = read(_chain("Reroute", 30_000), "prompt")
     assert data.seed is None
     assert data.steps is not None
+    assert "too entangled to be followed for its prompt" in data.troubles[0]
     assert data.negative_prompt is not None
     assert data.negative_prompt.value == NEGATIVE
 
@@ -142,15 +150,27 @@ KEYWORDS = (
     "Dream", "Comment", "Description", "UserComment", "Software", "fooocus_scheme", "Make",
 )  # fmt: skip
 _KEYS = st.sampled_from(
-    ["inputs", "class_type", "text", "seed", "steps", "positive", "negative", "model", "lora_name", "nodes", "links", "id", "type", "widgets_values", "mode", "edges", "source", "destination", "data", "image", "prompt", "loras", "caption", "base_caption", "v4_prompt", "char_captions", "sui_image_params", "sui_models", "base_model", "version", "c", "uc", "size", "lora", "Comment", "metadata", "name", "weight", "noise", "guider", "sigmas"]
+    (
+        "inputs class_type text seed steps positive negative model lora_name nodes links id type",
+        "widgets_values mode edges source destination data image prompt loras caption weight noise",
+        "v4_prompt char_captions sui_image_params sui_models base_model version c uc size lora",
+        "Comment metadata name base_caption guider sigmas",
+    )
+).flatmap(lambda line: st.sampled_from(line.split()))
+_LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=20)
+    | st.sampled_from(["KSampler", "SaveImage", "denoise_latents", "Fooocus v2", "1", "2"])
 )
+_NAMES = _KEYS | st.sampled_from(["1", "2", "3"])
 _VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20)
-    | st.sampled_from(["KSampler", "SaveImage", "denoise_latents", "Fooocus v2", "1", "2"]),
-    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_KEYS | st.sampled_from("123"),
-                                                                inner, max_size=6),
+    _LEAVES,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_NAMES, inner, max_size=6),
     max_leaves=40,
-)  # fmt: skip
+)
 
 
 @given(st.lists(st.tuples(st.sampled_from(KEYWORDS), _VALUES), min_size=1, max_size=4))

@@ -82,10 +82,19 @@ def _walked(text: Text, graph: Graph) -> Draft:
     if sampler is None:
         _without_sampler(draft, walker)
         return draft
-    _add_sampling(draft, walker, sampler)
-    _add_prompts(draft, walker, sampler)
-    _add_size(draft, walker, sampler)
-    _add_model(draft, walker, sampler)
+    for question in (
+        _add_prompt,
+        _add_negative,
+        _add_guidance,
+        _add_sampling,
+        _add_size,
+        _add_model,
+    ):
+        walker = Walker(graph)
+        question(draft, walker, sampler)
+        if walker.left <= 0:
+            what = question.__name__.removeprefix("_add_")
+            draft.troubles.append(f"{draft.where}: too entangled to be followed for its {what}")
     return draft
 
 
@@ -114,10 +123,13 @@ def _feeding_sampler(walker: Walker, end: Node) -> Node | None:
     A pass that only mends details is taken when there is no other.
     """
     for follow in (lambda key: _PICTURES.match(key) is not None, lambda _: True):
-        passes = [node for node in walker.upstream(end, follow) if _is_sampler(node)]
-        whole = [node for node in passes if not _LATER_PASS.search(node.kind)]
-        if passes:
-            return (whole or passes)[0]
+        mending: Node | None = None
+        for node in filter(_is_sampler, walker.upstream(end, follow)):
+            if not _LATER_PASS.search(node.kind):
+                return node
+            mending = mending or node
+        if mending is not None:
+            return mending
     return None
 
 
@@ -169,26 +181,36 @@ def _add_sampling(draft: Draft, walker: Walker, sampler: Node) -> None:
             draft.add("denoise", denoise.value, denoise.place)
 
 
-def _add_prompts(draft: Draft, walker: Walker, sampler: Node) -> None:
-    guider = walker.node(sampler.inputs.get("guider")) or sampler
-    for side, name, keys in (
-        ("positive", "prompt", ("positive", "conditioning", "cond1", "text_embeds")),
-        ("negative", "negative_prompt", ("negative", "text_embeds")),
-    ):
-        held = walker.input_of(guider, *keys)
-        if held is None:
-            continue
-        node, key = held
-        own = walker.text(node, key) if isinstance(node.inputs[key], str) else None
-        pieces = [own] if own is not None else walker.prompts(node.inputs[key], side)
-        draft.text(name, "\n".join(str(piece.value) for piece in pieces), _places(pieces))
-    _add_guidance(draft, walker, guider)
+def _guider(walker: Walker, sampler: Node) -> Node:
+    """Return the node that model and prompts are given to."""
+    return walker.node(sampler.inputs.get("guider")) or sampler
 
 
-def _add_guidance(draft: Draft, walker: Walker, guider: Node) -> None:
+_POSITIVE: Final = ("positive", "conditioning", "cond1", "text_embeds")
+
+
+def _add_prompt(draft: Draft, walker: Walker, sampler: Node) -> None:
+    pieces = _pieces(walker, sampler, "positive", *_POSITIVE)
+    draft.text("prompt", "\n".join(str(piece.value) for piece in pieces), _places(pieces))
+
+
+def _add_negative(draft: Draft, walker: Walker, sampler: Node) -> None:
+    pieces = _pieces(walker, sampler, "negative", "negative", "text_embeds")
+    draft.text("negative_prompt", "\n".join(str(piece.value) for piece in pieces), _places(pieces))
+
+
+def _pieces(walker: Walker, sampler: Node, side: str, *keys: str) -> list[Found]:
+    held = walker.input_of(_guider(walker, sampler), *keys)
+    if held is None:
+        return []
+    node, key = held
+    own = walker.text(node, key) if isinstance(node.inputs[key], str) else None
+    return [own] if own is not None else walker.prompts(node.inputs[key], side)
+
+
+def _add_guidance(draft: Draft, walker: Walker, sampler: Node) -> None:
     """FLUX is guided by what stands beside the prompt."""
-    keys = ("positive", "conditioning", "cond1")
-    held = walker.input_of(guider, *keys)
+    held = walker.input_of(_guider(walker, sampler), *_POSITIVE)
     start = walker.node(held[0].inputs[held[1]]) if held is not None else None
     if start is None:
         return
@@ -219,8 +241,7 @@ def _add_size(draft: Draft, walker: Walker, sampler: Node) -> None:
 
 def _add_model(draft: Draft, walker: Walker, sampler: Node) -> None:
     """Go along the models from the sampler to the file they were loaded from."""
-    guider = walker.node(sampler.inputs.get("guider")) or sampler
-    held = walker.input_of(guider, "model", "model1")
+    held = walker.input_of(_guider(walker, sampler), "model", "model1")
     if held is None:
         return
     first = walker.node(held[0].inputs[held[1]]) or (held[0] if held[0] is not sampler else None)

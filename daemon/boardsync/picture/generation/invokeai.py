@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from boardsync.formats.embedded import Text
@@ -26,6 +27,8 @@ _OPTION: Final = re.compile(r"\s-([A-Za-z])\s*(\S+)")
 _NEGATIVE: Final = re.compile(r"\[([^\[\]]*)\]")
 _WITH_LORA: Final = re.compile(r"withLora\(([^,()]{1,300})(?:,\s*([^()]{1,30}))?\)")
 _DENOISES: Final = re.compile(r"denoise|t2l|text_to_latents")
+_MOST_OPTIONS: Final = 200
+"""Of a command line."""
 _MOST_HOPS: Final = 100
 """Nodes between one that denoises and the one that tells a value."""
 
@@ -96,7 +99,8 @@ def _dream(text: Text) -> Draft | None:
     draft = Draft(text.source)
     draft.text("software", "InvokeAI", "its name")
     _add_bracketed(draft, found[1].replace('\\"', '"'), "prompt")
-    for option, value in _OPTION.findall(text.value[found.end() :]):
+    for match in islice(_OPTION.finditer(text.value, found.end()), _MOST_OPTIONS):
+        option, value = match.groups()
         if option in _DREAM:
             draft.put(_DREAM[option], value, f"-{option}")
         else:

@@ -13,8 +13,8 @@ from boardsync.picture.generation.values import whole
 
 MOST_STEPS: Final = 10_000
 """Nodes visited for one value or text. Graphs drawn by people have some hundred nodes."""
-MOST_WORK: Final = 1_000_000
-"""Inputs looked at for one graph, in sum: about a second. A drawn graph takes some thousand."""
+MOST_WORK: Final = 300_000
+"""Inputs looked at for one question, in sum: a third of a second. Drawn graphs take hundreds."""
 MOST_PIECES: Final = 200
 """Texts that make up one prompt."""
 _DEEPEST: Final = 50
@@ -54,7 +54,7 @@ class Found:
 
 @dataclass(slots=True)
 class Walker:
-    """Answers questions about one graph, until its work is spent: then it finds nothing more."""
+    """Answers a question about a graph, until its work is spent: then it finds nothing more."""
 
     graph: Graph
     left: int = MOST_WORK

@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from boardsync.formats.embedded import Text
@@ -38,6 +39,9 @@ _FIELDS: Final = {
 }  # fmt: skip
 _HANDLED: Final = frozenset({*_FIELDS, "Size"})
 _SOFTWARE: Final = "AUTOMATIC1111"
+
+MOST_PAIRS: Final = 2_000
+"""Settings read of one text. Programs write some dozens, with all their extensions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +73,11 @@ def split(text: str) -> _Parts:
     starts = [match.start() for match in _SETTINGS.finditer(text)]
     settings: dict[str, str] = {}
     if starts:
-        settings = dict(pairs(text[starts[-1] :]))
+        settings = dict(islice(pairs(text[starts[-1] :]), MOST_PAIRS))
         text = text[: starts[-1]]
     else:
         head, _, last = text.rpartition("\n")
-        found = dict(pairs(last))
+        found = dict(islice(pairs(last), MOST_PAIRS))
         if len(found) >= _LEAST_SETTINGS and not last.startswith(_NEGATIVE) and _known(found):
             text, settings = head, found
     positive, negative = _prompts(text)
@@ -184,7 +188,7 @@ def _software(settings: Mapping[str, str], catalogue: Catalogue) -> tuple[str, s
 def _add_loras(draft: Draft, prompt: str, settings: Mapping[str, str]) -> None:
     """LoRAs stand in the prompt with their weights, and in lists with their hashes."""
     hashes = dict(_named_hashes(settings))
-    for match in _LORA.finditer(prompt):
+    for match in islice(_LORA.finditer(prompt), MOST_PAIRS):
         name = match[1].strip()
         draft.add_lora(name, _weight(match[2]), "prompt", hashes.get(name))
     weights = dict(_listed(settings.get("Lora weights", "")))
