@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boardsync.formats import JPEG, PNG, sniff
+from boardsync.formats import JPEG, PNG, TIFF, sniff
 from boardsync.formats.embedded import (
     MOST_TEXT,
     MOST_TEXTS,
@@ -207,6 +207,11 @@ def test_a_length_that_lies_takes_nothing_along(length: int) -> None:
     told = found(content[:33] + text_chunk("a", "b") + lying)
     assert told.texts[0].value == "b"
     assert told.troubles
+
+
+def test_a_big_tiff_says_that_it_is_not_read() -> None:
+    told = found(sample(TIFF, big_tiff=True))
+    assert told.troubles == ("TIFF: a BigTIFF, whose texts are not read",)
 
 
 def test_formats_without_texts_have_none_and_other_content_no_format() -> None:

@@ -58,7 +58,10 @@ def read_block(content: Readable, start: int, length: int, where: str, findings:
 
 
 def read_tiff(content: Readable, findings: Findings) -> None:
-    """Collect the texts of a TIFF."""
+    """Collect the texts of a TIFF. The kind for files beyond 4 GB is not read."""
+    if content.at(0, 4) in (b"II+\0", b"MM\0+"):
+        findings.trouble("TIFF: a BigTIFF, whose texts are not read")
+        return
     _read(content, 0, content.size, "TIFF", findings)
 
 
