@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from boardsync.formats import JPEG, PNG, TIFF, sniff
@@ -32,6 +32,9 @@ from generation_samples import (
     xmp,
 )
 from picture_samples import chunk, sample
+
+UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+"""Other work on the machine is no failure."""
 
 ANY = "né 日本 🐈, Steps: 20"
 
@@ -154,7 +157,7 @@ def _damaged_bombs() -> bytes:
 
 
 def _many_texts() -> bytes:
-    return with_chunks(text_chunk("a", "b"), *[text_chunk("c", "d")] * 100_000)
+    return with_chunks(text_chunk("a", "b"), *[text_chunk("c", "d")] * 20_000)
 
 
 def _exif_bombs() -> bytes:
@@ -238,6 +241,7 @@ def test_cut_anywhere_it_gives_what_stands_before_the_cut(
             assert text.source in whole
 
 
+@UNHURRIED
 @given(
     st.sampled_from(EVERY),
     st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), max_size=20),
@@ -250,6 +254,7 @@ def test_damage_anywhere_never_raises(one: object, damage: list[tuple[int, int]]
     assert len(told.texts) <= MOST_TEXTS
 
 
+@UNHURRIED
 @given(
     st.sampled_from([b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe1", b"RIFF\0\0\0\0WEBPEXIF", b"II*\0",
                      b"\0\0\0\x18ftypavif\0\0\0\0avifmif1\0\0\1\0meta"]),

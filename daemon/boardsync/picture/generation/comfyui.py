@@ -92,7 +92,7 @@ def _walked(text: Text, graph: Graph) -> Draft:
     ):
         walker = Walker(graph)
         question(draft, walker, sampler)
-        if walker.left <= 0:
+        if walker.tired:
             what = question.__name__.removeprefix("_add_")
             draft.troubles.append(f"{draft.where}: too entangled to be followed for its {what}")
     return draft

@@ -58,6 +58,8 @@ class Walker:
 
     graph: Graph
     left: int = MOST_WORK
+    cut: bool = False
+    """Whether a way was longer than is followed."""
     joined: dict[str, Found | None] = field(default_factory=dict)
     """Texts that nodes join, by node: None while one is joined, so that no text holds itself."""
 
@@ -94,6 +96,7 @@ class Walker:
             if following is None:
                 return None
             node, key = source, following
+        self.cut = True
         return None
 
     def upstream(self, start: Node, follow: Callable[[str], bool]) -> Iterator[Node]:
@@ -110,6 +113,12 @@ class Walker:
                 if source is not None and source.name not in seen and follow(key):
                     seen.add(source.name)
                     waiting.append(source)
+        self.cut = True
+
+    @property
+    def tired(self) -> bool:
+        """Tell whether something may not have been found for its distance alone."""
+        return self.cut or self.left <= 0
 
     def input_of(self, node: Node, *keys: str) -> tuple[Node, str] | None:
         """Find the node that holds one of these inputs: this one, or one down its pipes."""
@@ -144,6 +153,8 @@ class Walker:
             side = _side_of_slot(node, link.slot, side)
             pieces += self._encoded(node, side)
             waiting += reversed([(each, side) for each in _feeding(node, side)])
+        else:
+            self.cut = True
         return _each_once(pieces)
 
     def _encoded(self, node: Node, side: str) -> list[Found]:
@@ -176,6 +187,7 @@ class Walker:
             if following is None:
                 return None
             node, key = source, following
+        self.cut = True
         return None
 
     def _join(self, node: Node, keys: list[str], depth: int) -> Found | None:
