@@ -257,7 +257,7 @@ def saved(format_name: str, made: Image.Exif | None = None, **options: Any) -> b
 def stealth(text: str, channels: str = "alpha", packed: bool = True) -> bytes:
     """A PNG whose lowest bits hide a text, column by column."""
     signature = {"alpha": "stealth_png", "RGB": "stealth_rgb"}[channels]
-    payload = gzip.compress(text.encode()) if packed else text.encode()
+    payload = gzip.compress(text.encode(), mtime=0) if packed else text.encode()
     head = (signature + ("comp" if packed else "info")).encode()
     return hiding(head + (len(payload) * 8).to_bytes(4, "big") + payload, channels)
 

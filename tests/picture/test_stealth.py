@@ -45,8 +45,12 @@ SIGNATURE = b"stealth_pngcomp"
         (SIGNATURE + (2**31).to_bytes(4, "big") + b"x" * 40, "are read"),
         (SIGNATURE + (80_000).to_bytes(4, "big") + b"x" * 40, "has room for"),
         (SIGNATURE + (320).to_bytes(4, "big") + b"x" * 40, "damaged"),
-        (SIGNATURE + (160).to_bytes(4, "big") + gzip.compress(bytes(999))[:20], "cut short"),
+        (
+            SIGNATURE + (160).to_bytes(4, "big") + gzip.compress(bytes(999), mtime=0)[:20],
+            "cut short",
+        ),
     ],
+    ids=["too long", "no room", "damaged", "cut"],
 )
 def test_a_hidden_text_that_lies_is_left_out_with_a_reason(raw: bytes, reason: str) -> None:
     text, trouble = hidden_text(InMemory(hiding(raw)))

@@ -134,6 +134,7 @@ def test_what_is_behind_a_chain_too_long_leaves_the_rest_to_be_told() -> None:
         ("[" * 100_000, "too deeply"),
         ("[" * (MOST_BRACKETS + 1), "more than"),
     ],
+    ids=["empty", "prose", "cut", "quotes", "deep", "many"],
 )
 def test_what_is_no_json_says_why(text: str, reason: str) -> None:
     with pytest.raises(NotJson, match=reason):
