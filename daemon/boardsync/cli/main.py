@@ -45,6 +45,7 @@ COMMANDS = {
     "restore-state": ("boardsync.cli.backups", "restore_state"),
     "boards": ("boardsync.cli.boards", "boards"),
     "images": ("boardsync.cli.images", "images"),
+    "metadata": ("boardsync.cli.metadata", "metadata"),
     "service": ("boardsync.cli.service", "service"),
     "completion": ("boardsync.cli.setup", "completion"),
     "version": ("boardsync.cli.setup", "version"),

@@ -14,6 +14,7 @@ from boardsync.formats.verdict import Extent, Proof, Verdict
 
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 TEXT_LIMIT: Final = 8 * 1024 * 1024
+TEXT_KINDS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
 
 _HEADER = 8
 _CRC = 4
@@ -21,6 +22,8 @@ _IHDR_LENGTH = 13
 _LONGEST_CHUNK = 2**31 - 1
 _MOST_CHUNKS = 1_000_000
 _LONGEST_KEYWORD = 79
+_BEST_RATIO = 1032
+"""Deflate makes no more bytes of one."""
 
 
 class PngStream:
@@ -175,15 +178,16 @@ def text_chunks(
     texts: dict[str, str] = {}
     left = limit
     for kind, data in chunks(memoryview(content).cast("B")):
-        if kind not in _READERS or left <= 0:
+        if kind not in TEXT_KINDS or left <= 0:
             continue
         keyword_raw = bytes(data[: _LONGEST_KEYWORD + 1]).partition(b"\0")[0]
         keyword = keyword_raw.decode("latin-1")
         if keywords is not None and keyword not in keywords:
             continue
         body = data[len(keyword_raw) + 1 :]
-        text, cost = _read_text(kind, body, left)
+        raw, cost = text_bytes(kind, body, left)
         left -= cost
+        text = None if raw is None else _decoded(kind, raw)
         if text is not None:
             texts[keyword] = text
     return texts
@@ -204,48 +208,47 @@ def chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
         start = end + _CRC
 
 
-def _read_text(kind: bytes, body: memoryview, limit: int) -> tuple[str | None, int]:
-    """Return a chunk's text, None when unreadable or too long, and what reading it cost."""
+def text_bytes(kind: bytes, body: memoryview, limit: int) -> tuple[bytes | None, int]:
+    """Return a text's bytes as they were meant, and what reading them cost in bytes.
+
+    kind: one of `TEXT_KINDS`. body: the chunk's data behind the keyword and its zero. None when
+    it is damaged, or longer than `limit`: a bomb costs all of it and yields nothing.
+    """
     if kind == b"tEXt":
-        return (str(body, "latin-1"), len(body)) if len(body) <= limit else (None, 0)
+        return _plain(body, limit)
     if kind == b"zTXt":
-        raw, cost = _inflate(body[1:], limit)
-        return (None if raw is None else raw.decode("latin-1")), cost
-    return _read_international(body, limit)
-
-
-def _read_international(body: memoryview, limit: int) -> tuple[str | None, int]:
-    """iTXt: compression flag and method, language, translated keyword, UTF-8 text."""
+        return _inflate(body[1:], limit)
     start = 2
-    for _ in range(2):
+    for _ in range(2):  # language, translated keyword
         found = bytes(body[start : start + 256]).find(b"\0")
         if found < 0:
             return None, 0
         start += found + 1
-    if body[0]:
-        raw, cost = _inflate(body[start:], limit)
-    elif len(body) - start <= limit:
-        raw, cost = bytes(body[start:]), len(body) - start
-    else:
-        raw, cost = None, 0
-    return _utf8(raw), cost
+    return _inflate(body[start:], limit) if body[0] else _plain(body[start:], limit)
 
 
-def _utf8(raw: bytes | None) -> str | None:
+def _decoded(kind: bytes, raw: bytes) -> str | None:
+    """Decode as the format has it: iTXt is UTF-8, the others are Latin-1."""
+    if kind != b"iTXt":
+        return raw.decode("latin-1")
     try:
-        return None if raw is None else raw.decode()
+        return raw.decode()
     except UnicodeDecodeError:
         return None
 
 
+def _plain(body: memoryview, limit: int) -> tuple[bytes | None, int]:
+    return (bytes(body), len(body)) if len(body) <= limit else (None, 0)
+
+
 def _inflate(packed: memoryview, limit: int) -> tuple[bytes | None, int]:
-    """Decompress at most `limit` bytes; a bomb costs all of them and yields nothing."""
+    """Decompress at most `limit` bytes; a bomb costs all of them and yields nothing.
+
+    What is damaged costs what it may have inflated to before the damage.
+    """
     inflater = zlib.decompressobj()
     try:
         raw = inflater.decompress(packed, limit)
     except zlib.error:
-        return None, 0
+        return None, min(limit, len(packed) * _BEST_RATIO)
     return (raw if inflater.eof else None), len(raw)
-
-
-_READERS: Final = frozenset({b"tEXt", b"zTXt", b"iTXt"})
