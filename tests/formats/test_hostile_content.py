@@ -123,9 +123,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_bomb_costs_no_more_than_its_length(bomb: str) -> None:
     content = BOMBS[bomb]()
-    started = time.perf_counter()
+    started = time.thread_time()
     verdict = check(content)
-    assert time.perf_counter() - started < TOO_LONG
+    assert time.thread_time() - started < TOO_LONG
     assert verdict.format is not None
     assert not verdict.whole
 
