@@ -25,6 +25,7 @@ from boardsync import __version__
 from boardsync.config.http import Address
 from boardsync.engine import consent, report, trash_can
 from boardsync.engine.adopt import adopt, survey
+from boardsync.engine.adopt_progress import AtWork
 from boardsync.engine.again import again_all, again_everywhere
 from boardsync.engine.measure import Measuring
 from boardsync.engine.once import once
@@ -241,6 +242,7 @@ def _removals(service: Service) -> APIRouter:
 def _adoption(service: Service) -> APIRouter:
     """Build what takes over a board that somebody else filled."""
     router, assembly = APIRouter(), service.assembly
+    at_work: AtWork = []
 
     async def done(mirrors: list[str], work: Coroutine[Any, Any, T]) -> T:
         """Do it; have the mirrors looked at afterwards: what they had planned was taken back."""
@@ -253,12 +255,16 @@ def _adoption(service: Service) -> APIRouter:
 
     @router.post("/adopt/survey")
     async def start_survey(request: MirrorsRequest) -> list[dict[str, Any]]:
-        told = await done(request.mirrors, survey(assembly, request.mirrors))
+        told = await done(request.mirrors, survey(assembly, request.mirrors, at_work=at_work))
         return [asdict(one) for one in told]
+
+    @router.get("/adopt/progress")
+    async def progress() -> list[dict[str, Any]]:
+        return [asdict(one) for one in at_work]
 
     @router.post("/adopt")
     async def start_adopting(request: MirrorsRequest) -> list[dict[str, Any]]:
-        told = await done(request.mirrors, adopt(assembly, request.mirrors))
+        told = await done(request.mirrors, adopt(assembly, request.mirrors, at_work=at_work))
         return [asdict(one) for one in told]
 
     return router
