@@ -1,4 +1,4 @@
-"""What a person paused, the alarms that were told, and files whose bytes changed by themselves."""
+"""Pauses, alarms that were told, files whose bytes changed by themselves or cannot be read."""
 
 from __future__ import annotations
 
@@ -35,6 +35,18 @@ def upgrade() -> None:
         sa.Column("was", sa.BLOB(), nullable=False),
         sa.Column("found", sa.BLOB(), nullable=False),
         sa.Column("noticed_ms", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["mirror"], ["mirror.id"]),
+        sa.PrimaryKeyConstraint("mirror", "path"),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "failed_reading",
+        sa.Column("mirror", sa.Integer(), nullable=False),
+        sa.Column("path", sa.BLOB(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("since_ms", sa.Integer(), nullable=False),
+        sa.Column("failed_ms", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(["mirror"], ["mirror.id"]),
         sa.PrimaryKeyConstraint("mirror", "path"),
         sqlite_with_rowid=False,

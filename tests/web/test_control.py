@@ -286,7 +286,8 @@ class TestAnswers:
             "/version", "/status", "/why", "/history", "/once", "/again",
             "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
-            "/adopt", "/adopt/survey", "/reload", "/mend", "/doctor/mend", "/bundle",
+            "/adopt", "/adopt/progress", "/adopt/survey",
+            "/reload", "/mend", "/doctor/mend", "/bundle",
             "/health/live", "/health/ready", "/alarms/test", "/pause", "/resume", "/sync",
         }  # fmt: skip
         for operations in told["paths"].values():

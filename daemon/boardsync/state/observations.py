@@ -28,7 +28,7 @@ from boardsync.model import Entry, FileStat, Item, LinkState, Mark
 from boardsync.plan.differences import Known
 from boardsync.plan.names import normal_key
 from boardsync.plan.tokens import mirror_prefix, token_for
-from boardsync.state import schema
+from boardsync.state import failed_readings, schema
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
 from boardsync.state.schema import decode_name, file, item, link
@@ -188,7 +188,7 @@ def unhashed_times(connection: Connection, mirror: int) -> list[tuple[bytes, int
 
 
 def see_files(
-    connection: Connection, mirror: int, found: Iterable[tuple[bytes, FileStat]], now_ns: int,
+    connection: Connection, mirror: int, found: Sequence[tuple[bytes, FileStat]], now_ns: int,
     *, only_changed: bool = False,
 ) -> None:  # fmt: skip
     """Record new or changed files. Their digest is forgotten until they are hashed again.
@@ -211,6 +211,7 @@ def see_files(
     ]
     if not rows:
         return
+    failed_readings.forget(connection, mirror, [path for path, _ in found])
     connection.execute(_SEE_CHANGED if only_changed else _SEE_FILES, rows)
 
 
@@ -228,6 +229,7 @@ def doubt_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> 
 def forget_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:
     """Record that files are not there any more. Their links stay."""
     if paths:
+        failed_readings.forget(connection, mirror, paths)
         connection.execute(
             delete(file).where(file.c.mirror == mirror, file.c.path == bindparam("gone")),
             [{"gone": path} for path in paths],

@@ -413,3 +413,16 @@ rot = Table(
     sqlite_with_rowid=False,
 )
 """Files whose bytes changed while nobody wrote to them. was: the digest that they had."""
+
+failed_reading = Table(
+    "failed_reading",
+    metadata,
+    Column("mirror", ForeignKey("mirror.id"), primary_key=True),
+    Column("path", BLOB, primary_key=True),
+    Column("reason", Words, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("since_ms", Integer, nullable=False),
+    Column("failed_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Files that could not be read when they were to be hashed. failed_ms: when last."""

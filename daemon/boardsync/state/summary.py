@@ -11,9 +11,15 @@ from boardsync.plan.layout import Layout
 from boardsync.state.homes import home_of, home_values
 from boardsync.state.records import Tally
 
+_UNREADABLE = """
+    SELECT count(*) FROM failed_reading r JOIN file f ON f.mirror = r.mirror AND f.path = r.path
+    WHERE r.mirror = :mirror AND f.hashed_ns IS NULL"""
 _COUNTS = {
     "files": "SELECT count(*) FROM file WHERE mirror = :mirror",
-    "settling": "SELECT count(*) FROM file WHERE mirror = :mirror AND hashed_ns IS NULL",
+    # What cannot be read does not change: it fails.
+    "settling": f"""
+        SELECT (SELECT count(*) FROM file WHERE mirror = :mirror AND hashed_ns IS NULL)
+             - ({_UNREADABLE})""",
     # A refused upload is told by its file, a refused download only by its transfer.
     "refused": """
         SELECT (SELECT count(*) FROM file WHERE mirror = :mirror AND refusal IS NOT NULL)
@@ -51,9 +57,10 @@ _COUNTS = {
     "waiting": """
         SELECT count(*) FROM transfer WHERE mirror = :mirror
         AND state NOT IN ('done', 'refused', 'dropped')""",
-    "failing": """
-        SELECT count(*) FROM transfer WHERE mirror = :mirror AND error IS NOT NULL
-        AND state NOT IN ('done', 'refused', 'dropped')""",
+    "failing": f"""
+        SELECT (SELECT count(*) FROM transfer WHERE mirror = :mirror AND error IS NOT NULL
+                AND state NOT IN ('done', 'refused', 'dropped'))
+             + ({_UNREADABLE})""",
     "parted": """
         SELECT count(*) FROM link WHERE mirror = :mirror
         AND state IN ('file-gone', 'item-gone', 'undone')""",
