@@ -57,6 +57,13 @@ _UNHASHED = text(
     WHERE mirror = :mirror AND hashed_ns IS NULL AND path > :after ORDER BY path LIMIT :limit
     """
 ).columns(*_FILE)
+_REFUSED = text(
+    f"""
+    SELECT {", ".join(column.name for column in _FILE)}
+    FROM file INDEXED BY file_refused
+    WHERE mirror = :mirror AND refusal IS NOT NULL ORDER BY path LIMIT :limit
+    """
+).columns(*_FILE)
 _UNHASHED_TIMES = text(
     """
     SELECT path, mtime_ns FROM file INDEXED BY file_unhashed
@@ -323,13 +330,8 @@ def paths_refused_for(connection: Connection, mirror: int, reason: str) -> list[
 
 def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileRecord]:
     """Return files that cannot be sent, with the reasons."""
-    query = (
-        select(*_FILE)
-        .where(file.c.mirror == mirror, file.c.refusal.is_not(None))
-        .order_by(file.c.path)
-        .limit(limit)
-    )
-    return [to_record(FileRecord, row) for row in connection.execute(query)]
+    values = {"mirror": mirror, "limit": limit}
+    return [to_record(FileRecord, row) for row in connection.execute(_REFUSED, values)]
 
 
 def known_items(connection: Connection, board: int) -> dict[str, str]:
