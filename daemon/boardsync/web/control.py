@@ -108,10 +108,31 @@ class AnswerRequest(Question):
 
 
 class EntriesRequest(Question):
-    """Entries of the trash, by their numbers; or all that one run put there."""
+    """Entries of the trash, by their numbers; or all that one run put there, and nothing else."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["entries"],
+                    "properties": {"entries": {"minItems": 1}, "run": {"type": "null"}},
+                },
+                {
+                    "required": ["run"],
+                    "properties": {"entries": {"maxItems": 0}, "run": {"type": "integer"}},
+                },
+            ]
+        }
+    )
 
     entries: list[Number] = Field(default=[])
     run: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> EntriesRequest:
+        if bool(self.entries) is (self.run is not None):
+            raise ValueError("expected either entries or a run")
+        return self
 
 
 class UndoRequest(Question):
@@ -230,6 +251,8 @@ def _removals(service: Service) -> APIRouter:
 
     @router.post("/trash/purge")
     async def purge(request: EntriesRequest) -> list[dict[str, Any]]:
+        if request.run is not None:
+            return _as_values(await done(trash_can.purge_run(assembly, request.run)))
         return _as_values(await done(trash_can.purge(assembly, request.entries)))
 
     @router.post("/undo")
