@@ -9,6 +9,7 @@
     │   ├── ServerFault          500, or an answer that is not what the contract says
     │   ├── OutcomeUnknown       a write may or may not have happened: look before repeating
     │   ├── FileChanging         the file moved under our hands: observe it again
+    │   │   └── FileUnreadable   its disk does not give its bytes
     │   ├── FolderAway           the mirror's folder is missing, replaced or unreadable
     │   └── NoRoom               disk full, or below the floor kept free
     ├── Refused                  permanent for this one subject, until it changes
@@ -64,6 +65,14 @@ class OutcomeUnknown(TryAgain):
 
 class FileChanging(TryAgain):
     """The file changed, vanished or is still being written while we read it."""
+
+
+class FileUnreadable(FileChanging):
+    """The disk fails to give a file's bytes. `reason` says it without the file's name."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.reason = reason
 
 
 class FolderAway(TryAgain):

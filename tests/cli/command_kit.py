@@ -62,7 +62,7 @@ def on_terminal(arguments: Sequence[str], answer: str) -> subprocess.CompletedPr
         os.close(person)
 
 
-def seen_on_terminal(arguments: Sequence[str]) -> tuple[str, str]:
+def seen_on_terminal(arguments: Sequence[str], seconds: float = SECONDS) -> tuple[str, str]:
     """Call a command whose standard error is a terminal: its output, and what was shown there."""
     person, terminal = pty.openpty()
     shown: list[bytes] = []
@@ -74,7 +74,7 @@ def seen_on_terminal(arguments: Sequence[str]) -> tuple[str, str]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=terminal,
-            timeout=SECONDS,
+            timeout=seconds,
             env=os.environ | {"TERM": "xterm", "COLUMNS": "100"},
         )
     finally:

@@ -256,6 +256,15 @@ class TestTrash:
         assert "  01.png (item of m)\n" in asked.stderr
         assert len(removed.json("trash", "list")["trash"]) == 2
 
+    def test_purge_deletes_what_one_run_removed(self, removed: Place) -> None:
+        lying = removed.json("trash", "list")["trash"]
+        runs = {one["run"] for one in lying}
+        assert removed.json("trash", "purge", "--run", "9999", "--yes") == {"pictures": []}
+        for run in runs:
+            told = removed.json("trash", "purge", "--run", str(run), "--yes")["pictures"]
+            assert len(told) == sum(one["run"] == run for one in lying)
+        assert removed.json("trash", "list")["trash"] == []
+
     def test_purge_deletes_what_was_chosen_for_good(self, removed: Place) -> None:
         [file] = [o for o in removed.json("trash", "list")["trash"] if o["side"] == "file"]
         told = removed.json("trash", "purge", str(file["id"]), "--yes")["pictures"]

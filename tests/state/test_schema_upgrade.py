@@ -20,7 +20,8 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from boardsync.errors import StateTooNew
-from boardsync.state import moves, places, unproven, upgrade
+from boardsync.plan.layout import Layout
+from boardsync.state import moves, places, summary, triggers, unproven, upgrade
 from boardsync.state.schema import metadata
 from boardsync.state.upgrade import Migrations, revision_of, shipped, to_head
 from state.state_kit import logged, opened
@@ -74,7 +75,11 @@ def shape(path: Path) -> dict[str, Any]:
     with closing(sqlite3.connect(path)) as db:
         names = db.execute("SELECT name, type, sql FROM sqlite_master ORDER BY name").fetchall()
         return {
-            name: _table(db, name) if kind == "table" else _index(db, name, sql)
+            name: sql
+            if kind == "trigger"
+            else _table(db, name)
+            if kind == "table"
+            else _index(db, name, sql)
             for name, kind, sql in names
             if name != "alembic_version" and not name.startswith("sqlite_autoindex_alembic")
         }
@@ -117,6 +122,7 @@ class TestHistory:
         engine = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
         metadata.create_all(engine)
         engine.dispose()
+        assert triggers.TRIGGERS.keys() < shape(path).keys()
         assert shape(path) == shape(tmp_path / "direct.db")
 
 
@@ -158,6 +164,37 @@ class TestUpgrade:
                 assert unproven.newest(connection, 1, 10) == []
         assert revision_of(old) == upgrade.HEAD
         assert shape(old) == shape(new)
+
+    @pytest.mark.parametrize("revision", EARLIER)
+    def test_what_an_earlier_file_holds_is_counted(self, tmp_path: Path, revision: str) -> None:
+        history = tmp_path / "history"
+        later = [f"{one}_*" for one in [*EARLIER, upgrade.HEAD] if one > revision]
+        unwanted = shutil.ignore_patterns("__pycache__", *later)
+        shutil.copytree(shipped().directory, history, ignore=unwanted)
+        old = tmp_path / "old.db"
+        to_head(old, Migrations(history, revision))
+        with closing(sqlite3.connect(old)) as db:
+            db.executescript(
+                """
+                INSERT INTO mirror (id, key) VALUES (1, 'm');
+                INSERT INTO board (id, mirror, subfolder, asked, server_id, name)
+                VALUES (1, 1, x'', 'b', 'b', 'b');
+                INSERT INTO file (mirror, path, size, mtime_ns, ctime_ns, inode, changed_ns,
+                    hashed_ns, digest) VALUES (1, x'61', 7, 1, 1, 1, 1, 1, x'aa'),
+                    (1, x'62', 8, 1, 1, 1, 1, 1, x'ab');
+                INSERT INTO item (board, item_id, version, read, token)
+                VALUES (1, 'i', '1', 1, 't'), (1, 'j', '1', 1, 't');
+                INSERT INTO link (mirror, path, digest, board, item_id, version, state, made,
+                    since_ms) VALUES (1, x'61', x'aa', 1, 'i', '1', 'agreed', 'push', 1),
+                    (1, x'62', x'ab', 1, 'gone', '1', 'agreed', 'push', 1);
+                """
+            )
+        with opened(old) as state, state.read() as connection:
+            wanted = ("files", "file_bytes", "items", "synced", "apart")
+            told = summary.counts(connection, 1, Layout(), wanted)
+            several = connection.execute(text("SELECT board, token FROM doubled")).all()
+        assert told == {"files": 2, "file_bytes": 15, "items": 2, "synced": 1, "apart": 1}
+        assert [tuple(row) for row in several] == [(1, "t")]
 
     def test_a_current_file_is_left_alone(self, path: Path) -> None:
         content, told = path.read_bytes(), path.stat()

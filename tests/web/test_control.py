@@ -286,7 +286,8 @@ class TestAnswers:
             "/version", "/status", "/why", "/history", "/once", "/again",
             "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
-            "/adopt", "/adopt/survey", "/reload", "/mend", "/doctor/mend", "/bundle",
+            "/adopt", "/adopt/progress", "/adopt/survey",
+            "/reload", "/mend", "/doctor/mend", "/bundle",
             "/health/live", "/health/ready", "/alarms/test", "/pause", "/resume", "/sync",
         }  # fmt: skip
         for operations in told["paths"].values():
@@ -352,6 +353,33 @@ class TestRemovals:
 
         assert [one["done"] for one in (*restored, *purged, *undone["told"])] == [True] * 3
         assert (left, len(here.items())) == ([], 19)
+
+    async def test_what_one_run_removed_is_purged_and_nothing_else(
+        self, here: World, asking: httpx.AsyncClient
+    ) -> None:
+        for seed in (1, 2, 3):
+            (here.folder / f"{seed:02}.png").unlink()
+        await here.look()
+        (here.folder / "04.png").unlink()
+        await here.look()
+        lying = (await asking.get("/trash")).json()["trash"]
+        first = min(one["run"] for one in lying)
+
+        purged = (await asking.post("/trash/purge", json={"run": first})).json()
+
+        assert [one["done"] for one in purged] == [True] * 3
+        left = (await asking.get("/trash")).json()["trash"]
+        assert [one["path"] for one in left] == ["04.png"]
+        assert (await asking.post("/trash/purge", json={"run": first})).json() == []
+
+    @pytest.mark.parametrize("path", ["/trash/purge", "/trash/restore"])
+    async def test_either_entries_or_a_run_are_meant(
+        self, asking: httpx.AsyncClient, path: str
+    ) -> None:
+        for body in ({}, {"entries": []}, {"entries": [1], "run": 1}):
+            assert (await asking.post(path, json=body)).status_code == 422
+        for good in ({"entries": [99]}, {"run": 99}, {"entries": [], "run": 99}):
+            assert (await asking.post(path, json=good)).status_code == 200
 
     async def test_strangers_are_404_and_what_makes_no_sense_is_422(
         self, asking: httpx.AsyncClient

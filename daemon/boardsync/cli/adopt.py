@@ -11,12 +11,14 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, pass_context
+from boardsync.cli.adopt_progress import reading, showing
 from boardsync.cli.looking import JSON
 from boardsync.cli.output import print_json, print_table, printable, size
 from boardsync.cli.shown import counted
 from boardsync.cli.trash import ask_engine
 from boardsync.engine.adopt import adopt as engine_adopt
 from boardsync.engine.adopt import survey as engine_survey
+from boardsync.engine.adopt_progress import AtWork
 from boardsync.engine.assembly import Assembly
 
 Told = Mapping[str, Any]
@@ -34,26 +36,32 @@ def adopt(context: Context, mirrors: tuple[str, ...], yes: bool, as_json: bool) 
     Meant to be run before the first `run` or `once`. Says what it costs, asks, then fetches the
     items that have the dimensions of a file and no mark, and links those that are proven equal:
     by their pixels, or by their bytes on servers that keep them. Nothing is uploaded, changed
-    or removed. When it was interrupted, the next one goes on.
+    or removed. Meanwhile it tells how far it is. When it was interrupted, the next one goes on.
     """
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask on: give --yes if it is meant.")
     settings, asked = context.settings(), {"mirrors": list(mirrors)}
+    at_work: AtWork = []
 
     async def look(assembly: Assembly) -> list[dict[str, Any]]:
-        return [asdict(one) for one in await engine_survey(assembly, mirrors)]
+        told = await engine_survey(assembly, mirrors, at_work=at_work)
+        return [asdict(one) for one in told]
 
     async def work(assembly: Assembly) -> list[dict[str, Any]]:
-        return [asdict(one) for one in await engine_adopt(assembly, mirrors)]
+        told = await engine_adopt(assembly, mirrors, at_work=at_work)
+        return [asdict(one) for one in told]
 
-    surveyed = ask_engine(settings, "/adopt/survey", asked, look)
+    read = reading(settings, mirrors, at_work)
+    with showing(read):
+        surveyed = ask_engine(settings, "/adopt/survey", asked, look)
     _print_survey(surveyed)
     done: list[dict[str, Any]] = []
     if any(one["downloads"] for one in surveyed):
         if not (yes or click.confirm("Fetch these items and link what is equal?", err=True)):
             click.echo("Nothing was linked.", err=True)
             sys.exit(exits.FAILED)
-        done = ask_engine(settings, "/adopt", asked, work)
+        with showing(read):
+            done = ask_engine(settings, "/adopt", asked, work)
     if as_json:
         print_json({"survey": surveyed, "mirrors": done})
     else:

@@ -109,22 +109,24 @@ def restore(context: Context, entries: tuple[int, ...], run: int | None, as_json
 @trash.command()
 @ENTRIES
 @click.option("--older-than", metavar="AGE", help="All that was removed so long ago, as in 30d.")
+@click.option("--run", type=int, help="All that this run put into the trash.")
 @click.option("--all", "everything", is_flag=True, help="All that lies in the trash.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
 @pass_context
 @exits.explained
 def purge(
-    context: Context, entries: tuple[int, ...], older_than: str | None, everything: bool,
-    yes: bool, as_json: bool,
+    context: Context, entries: tuple[int, ...], older_than: str | None, run: int | None,
+    everything: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Delete pictures in the trash for good, after asking. This cannot be undone.
 
     ID: as `boardsync trash list` tells them. What was taken out of the trash, changed or starred
     there meanwhile is kept.
     """
-    if [bool(entries), older_than is not None, everything].count(True) != 1:
-        raise click.UsageError("Give the IDs of pictures, --older-than, or --all.")
+    meant = [bool(entries), older_than is not None, run is not None, everything]
+    if meant.count(True) != 1:
+        raise click.UsageError("Give the IDs of pictures, --older-than, --run, or --all.")
     before_ms = None if older_than is None else _moment_before(older_than)
     consent.require_somebody(yes)
     settings = context.settings()
@@ -134,6 +136,7 @@ def purge(
         one for one in lying
         if (not entries or one["id"] in entries)
         and (before_ms is None or one["since_ms"] < before_ms)
+        and run in (None, one["run"])
     ]  # fmt: skip
     told: list[dict[str, Any]] = []
     if doomed:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from boardsync.engine.adopt_look import BoardWork, Seen, gather, keeps_bytes, look_at
 from boardsync.engine.adopt_look import looks_of_pictures as looks_of
+from boardsync.engine.adopt_progress import AtWork, Progress, told_in
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
@@ -88,42 +89,62 @@ class Adopted:
 
 
 async def survey(
-    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS
-) -> list[Survey]:
-    """Tell what adopting would cost. Raises SettingsError for a mirror that is not there."""
+    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS,
+    at_work: AtWork | None = None,
+) -> list[Survey]:  # fmt: skip
+    """Tell what adopting would cost. Raises SettingsError for a mirror that is not there.
+
+    at_work: where the mirror that is looked at stands meanwhile.
+    """
     told = []
     for worker in chosen_workers(assembly, names):
         one = Survey(worker.mirror.name)
-        async with _works(worker, patience) as (done, works):
-            _note_pass(one, done)
-            _count(one, works)
-            try:
-                await _estimate(worker.mirror, one, works)
-            except BoardsyncError as error:
-                _note_trouble(worker.mirror, one, error)
+        with told_in(at_work, worker.mirror.name):
+            async with _works(worker, patience) as (done, works):
+                _note_pass(one, done)
+                _count(one, works)
+                try:
+                    await _estimate(worker.mirror, one, works)
+                except BoardsyncError as error:
+                    _note_trouble(worker.mirror, one, error)
         told.append(one)
     return told
 
 
 async def adopt(
-    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS
-) -> list[Adopted]:
+    assembly: Assembly, names: Sequence[str] = (), patience: float = PATIENCE_SECONDS,
+    at_work: AtWork | None = None,
+) -> list[Adopted]:  # fmt: skip
     """Link files to the items of their boards that are proven to be the same pictures.
 
-    Raises SettingsError for a mirror that is not there.
+    at_work: where the mirror that is worked on stands meanwhile. Raises SettingsError for a
+    mirror that is not there.
     """
     told = []
     for worker in chosen_workers(assembly, names):
-        adopter = Adopter(worker.mirror)
-        async with _works(worker, patience) as (done, works):
-            _note_pass(adopter.told, done)
-            try:
-                for work in works:
-                    await adopter.adopt(work)
-            except BoardsyncError as error:
-                _note_trouble(worker.mirror, adopter.told, error)
-        told.append(adopter.told)
+        with told_in(at_work, worker.mirror.name) as progress:
+            told.append(await _adopt_mirror(worker, patience, progress))
     return told
+
+
+async def _adopt_mirror(worker: Worker, patience: float, progress: Progress) -> Adopted:
+    adopter = Adopter(worker.mirror, progress)
+    async with _works(worker, patience) as (done, works):
+        _note_pass(adopter.told, done)
+        progress.compare(_steps(worker.mirror, works))
+        try:
+            for work in works:
+                await adopter.adopt(work)
+        except BoardsyncError as error:
+            _note_trouble(worker.mirror, adopter.told, error)
+    return adopter.told
+
+
+def _steps(mirror: Mirror, works: Sequence[BoardWork]) -> int:
+    """Return how many files are prepared and items fetched; bytes need no preparation."""
+    groups = [group for work in works for group in work.groups]
+    files = 0 if keeps_bytes(mirror) else sum(len(group.pictures) for group in groups)
+    return files + sum(len(group.items) for group in groups)
 
 
 @asynccontextmanager
@@ -194,8 +215,9 @@ def _spread(values: Sequence[Any]) -> list[Any]:
 class Adopter:
     """Proves and records the pairs of one mirror."""
 
-    def __init__(self, mirror: Mirror) -> None:
+    def __init__(self, mirror: Mirror, progress: Progress) -> None:
         self._mirror = mirror
+        self._progress = progress
         self._sent: set[str] = set()
         self.told = Adopted(mirror.name)
 
@@ -206,7 +228,8 @@ class Adopter:
 
     async def _adopt_group(self, board: BoardRecord, group: Group) -> None:
         pairing = Pairing()
-        for picture, looks in await looks_of(self._mirror, group.pictures):
+        looked = await looks_of(self._mirror, group.pictures, self._progress.step)
+        for picture, looks in looked:
             pairing.expect(picture, {looks.sent, *looks.plain})
             self._sent.add(looks.sent)
         for start in range(0, len(group.items), TOGETHER):
@@ -214,6 +237,7 @@ class Adopter:
                 self._mirror, board, group.items[start : start + TOGETHER]
             ):  # fmt: skip
                 await self._judge(board, pairing, seen)
+                self._progress.step()
         self._sent.clear()
 
     async def _judge(self, board: BoardRecord, pairing: Pairing, seen: Seen) -> None:

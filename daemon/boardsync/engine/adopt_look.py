@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -113,9 +113,12 @@ def _measured(mirror: Mirror, picture: Picture, *, by_bytes: bool) -> Measured |
 
 
 async def looks_of_pictures(
-    mirror: Mirror, pictures: Sequence[Picture]
+    mirror: Mirror, pictures: Sequence[Picture], step: Callable[[int], None] = lambda _: None
 ) -> list[tuple[Picture, Looks]]:
-    """Return how files may look on the board. What cannot be read now is left out."""
+    """Return how files may look on the board. What cannot be read now is left out.
+
+    step: is told how many were prepared; those are none where bytes tell.
+    """
     if keeps_bytes(mirror):
         return [(one, Looks(one.digest, frozenset())) for one in pictures]
     found: list[tuple[Picture, Looks]] = []
@@ -123,6 +126,7 @@ async def looks_of_pictures(
         some = pictures[start : start + PICTURES_AT_ONCE]
         looks = await asyncio.gather(*(asyncio.to_thread(_looks, mirror, one) for one in some))
         found += [(one, seen) for one, seen in zip(some, looks, strict=True) if seen is not None]
+        step(len(some))
     return found
 
 

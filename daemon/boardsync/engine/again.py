@@ -10,7 +10,7 @@ from boardsync.engine.once import chosen_workers
 from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
 from boardsync.model import LinkState
-from boardsync.state import links, observations, places, rot, transfers
+from boardsync.state import failed_readings, links, observations, places, rot, transfers
 
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE, LinkState.FILE_GONE})
 
@@ -73,6 +73,7 @@ def _again(c: Connection, mirror: Mirror, path: bytes | None, item_id: str) -> l
 def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
     rotten = rot.accept(c, mirror.number, path)
     observations.forgive(c, mirror.number, path)
+    failed_readings.forget(c, mirror.number, [path])
     transfers.forget_refusals(c, mirror.number, path, None)
     done = ["the file is looked at again"]
     if rotten:

@@ -282,11 +282,11 @@ def _record(
     if changed:
         _leave_out_overtaken(c, mirror, plan)
     _hold(c, mirror, plan, moment)
-    if not (plan.actions or plan.partings):
-        return run
-    number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     for parting in plan.partings:
         links.part(c, parting.link, parting.state, moment)
+    if not plan.actions:
+        return run
+    number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     follows = [action for _, action in plan.actions if action.kind is ActionKind.FOLLOW]
     _follow(c, follows, moment)
     found = [
@@ -297,6 +297,10 @@ def _record(
     links.agree_all(c, found, moment)
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
     planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
+    if run is None and not (planned or found or follows):
+        # All of it is under way already, by an earlier run.
+        runs.take_back(c, number)
+        return None
     runs.count(c, number, moment, planned=planned, linked=len(found), moved=len(follows))
     return number
 

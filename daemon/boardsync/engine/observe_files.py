@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TypeVar
@@ -15,10 +15,9 @@ from sqlalchemy import Connection
 
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.hashing import EAGER_BYTES, hash_batch, note_hashed, tell_unread
 from boardsync.engine.readable import forgive_readable
-from boardsync.errors import FileChanging, FolderAway, PictureRefused
-from boardsync.files.snapshot import digest_file, read_snapshot
-from boardsync.formats.whole import check
+from boardsync.errors import FolderAway
 from boardsync.local.listed import Listed
 from boardsync.local.report import ScanReport
 from boardsync.local.root import open_root
@@ -26,15 +25,13 @@ from boardsync.local.scan import Gone, scan, scan_paths
 from boardsync.model import FileStat
 from boardsync.plan.differences import Change, Difference, differences
 from boardsync.plan.settling import ready_at_ns
-from boardsync.state import absence, links, observations, places, rot
+from boardsync.state import absence, failed_readings, links, observations, places
 from boardsync.state.records import FileRecord
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 WRITE_CHUNK = 2000
-EAGER_BYTES = 64 << 20
-"""Just-closed files up to this size are checked for wholeness at once, instead of settling."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,10 +224,17 @@ async def hash_settled(
         ready, early = _split_ready(mirror, batch, closed, done)
         # Before the first reading: what changes from here on must not count as hashed since.
         moment = mirror.clock.now_ns()
-        results = await asyncio.to_thread(_hash_batch, mirror, ready, early)
-        await mirror.state.write(partial(_note, mirror.number, results, moment))
-        _tell_refusals(results)
-        done.paths += [path for path, _, _ in results]
+        results = await asyncio.to_thread(hash_batch, mirror, ready, early)
+        failed, healed = await mirror.state.write(
+            partial(note_hashed, mirror.number, results, moment)
+        )
+        if healed:
+            _sooner(done, moment)
+        tell_unread(results)
+        done.paths += [one.path for one in results if not one.failed]
+        for one in failed:
+            done.waiting += 1
+            _sooner(done, one.next_ms * 1_000_000)
         skipped = len(ready) + len(early) - len(results)
         if skipped:
             done.waiting += skipped
@@ -284,7 +288,14 @@ def _split_ready(
     ready, early = [], []
     with mirror.state.read() as connection:
         linked = links.linked_since(connection, mirror.number, [one.path for one in batch])
+        failed = failed_readings.between(
+            connection, mirror.number, batch[0].path, batch[-1].path
+        )  # fmt: skip
     for one in batch:
+        if one.path in failed and failed[one.path].waits(now // 1_000_000):
+            done.waiting += 1
+            _sooner(done, failed[one.path].next_ms * 1_000_000)
+            continue
         # A link that is younger than the change was made from what is there now.
         rewrite = one.changed_ns // 1_000_000 > linked.get(one.path, sys.maxsize)
         at = ready_at_ns(
@@ -305,61 +316,6 @@ def _split_ready(
 def _sooner(done: Hashed, at_ns: int) -> None:
     if done.next_ready_ns is None or at_ns < done.next_ready_ns:
         done.next_ready_ns = at_ns
-
-
-_Result = tuple[bytes, FileStat | None, str]
-"""path, stat and digest; or path, None and the reason why it may not be read."""
-
-
-def _hash_batch(
-    mirror: Mirror, ready: list[FileRecord], early: list[FileRecord]
-) -> list[_Result]:  # fmt: skip
-    results: list[_Result] = []
-    most = mirror.limits().max_bytes
-    for one in ready:
-        if one.size > most:
-            text = f"larger than allowed: {one.size} bytes, the limit is {most} (max_bytes)"
-            results.append((one.path, None, text))
-            continue
-        _try(results, one.path, lambda p: digest_file(mirror.absolute(p), mirror.disk))
-    for one in early:
-        _try(results, one.path, lambda p: _digest_if_whole(mirror, p))
-    return results
-
-
-def _try(
-    results: list[_Result], path: bytes, hash_one: Callable[[bytes], tuple[str, FileStat]]
-) -> None:
-    try:
-        digest, stat = hash_one(path)
-        results.append((path, stat, digest))
-    except FileChanging:
-        log.debug("not settled yet", path=path)
-    except PictureRefused as error:
-        results.append((path, None, str(error)))
-
-
-def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
-    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES, mirror.disk)
-    verdict = check(snapshot.content)
-    if not (verdict.whole and verdict.certain):
-        raise FileChanging("closed, but not provably whole")
-    return snapshot.digest, snapshot.stat
-
-
-def _note(number: int, results: list[_Result], now_ns: int, c: Connection) -> None:
-    hashed = [(path, stat, text) for path, stat, text in results if stat is not None]
-    hashed = list(rot.as_content(c, number, hashed, now_ns // 1_000_000))
-    observations.note_digests(c, number, hashed, now_ns)
-    for path, stat, reason in results:
-        if stat is None:
-            observations.refuse_file(c, number, path, reason, now_ns)
-
-
-def _tell_refusals(results: list[_Result]) -> None:
-    for path, stat, reason in results:
-        if stat is None:
-            log.warning("cannot be read", path=path, reason=reason)
 
 
 def chunked(values: Iterator[T], size: int) -> Iterator[list[T]]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.passes import Look, Pass
+from boardsync.engine.report import show
 from boardsync.engine.worker import Worker
 from boardsync.errors import FolderAway, NoRoom, ServerBusy, ServerUnreachable, SettingsError
-from boardsync.state import runs, summary, transfers
+from boardsync.state import failed_readings, runs, summary, transfers
 
 AWAY = (ServerUnreachable, ServerBusy, FolderAway)
 PATIENCE_SECONDS = 45.0
@@ -115,6 +116,10 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         after = runs.totals(connection, mirror.number)
         tally = summary.tally(connection, mirror.number, mirror.layout)
         failing = transfers.failing(connection, mirror.number, EXAMPLES)
+        unread = failed_readings.of_mirror(connection, mirror.number, EXAMPLES)
+    errors = [t.error for t in failing if t.error] + [
+        f"{show(one.path)}: {one.reason}" for one in unread
+    ]
     did = {name: after[name] - before[name] for name in after}
     troubles: list[Exception] = [*(worker.last or done).troubles]
     shortage = mirror.brake.lacks_room()
@@ -135,5 +140,5 @@ def _result(worker: Worker, done: Pass, before: dict[str, int]) -> MirrorResult:
         synced=tally.synced,
         trouble="; ".join(str(error) for error in troubles) or None,
         unreachable=any(isinstance(error, AWAY) for error in troubles),
-        errors=tuple(dict.fromkeys(t.error for t in failing if t.error)),
+        errors=tuple(dict.fromkeys(errors)),
     )

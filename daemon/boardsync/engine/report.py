@@ -19,6 +19,7 @@ from boardsync.engine.double_words import tell_doubles
 from boardsync.engine.room import find_shortage
 from boardsync.errors import SettingsError
 from boardsync.state import (
+    failed_readings,
     holds,
     links,
     moves,
@@ -136,11 +137,17 @@ def _shortage(whole: Settings, settings: MirrorSettings) -> str | None:
 
 
 def _errors(connection: Connection, number: int) -> list[dict[str, Any]]:
+    """Tell the first transfers that fail, and the first files that cannot be read now."""
     failing = transfers.failing(connection, number, EXAMPLES)
+    unread = failed_readings.of_mirror(connection, number, EXAMPLES)
     return [
         {"path": show(t.path), "item": show(t.item_id), "error": t.error, "attempts": t.attempts,
          "next_attempt_ms": t.not_before_ms}
         for t in failing
+    ] + [
+        {"path": show(one.path), "item": None, "error": one.reason, "attempts": one.attempts,
+         "next_attempt_ms": one.next_ms}
+        for one in unread
     ]  # fmt: skip
 
 

@@ -117,9 +117,7 @@ async def restore(assembly: Assembly, numbers: Sequence[int]) -> list[Told]:
 
 async def restore_run(assembly: Assembly, run: int) -> list[Told]:
     """Bring back what a run put into the trash and what still lies there."""
-    with assembly.state.read() as connection:
-        numbers = [one.id for one in trash.of_run(connection, run)]
-    return await restore(assembly, numbers)
+    return await restore(assembly, _of_run(assembly, run))
 
 
 async def restore_entries(
@@ -142,6 +140,16 @@ async def purge(assembly: Assembly, numbers: Sequence[int]) -> list[Told]:
     """Delete for good what entries hold, after looking again."""
     found, told = _find(assembly, numbers)
     return told + await each(found, lambda one: _purge(one.mirror, one.entry), PURGED_AT_ONCE)
+
+
+async def purge_run(assembly: Assembly, run: int) -> list[Told]:
+    """Delete for good what a run put into the trash and what still lies there."""
+    return await purge(assembly, _of_run(assembly, run))
+
+
+def _of_run(assembly: Assembly, run: int) -> list[int]:
+    with assembly.state.read() as connection:
+        return [one.id for one in trash.of_run(connection, run)]
 
 
 async def purge_expired(assembly: Assembly) -> bool:

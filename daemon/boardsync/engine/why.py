@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.engine.action_words import OF_FILES, OF_ITEMS, waiting_words
 from boardsync.engine.brake import resting
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
@@ -19,7 +20,7 @@ from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
-from boardsync.state import links, observations, places, rot, transfers
+from boardsync.state import failed_readings, links, observations, places, rot, transfers
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
 
@@ -60,10 +61,15 @@ def _why_file(
     ignored = _ignored(mirror, path)
     if file is None and not known and not moving and ignored is None:
         return []
-    verdict: str | None = ignored or "not in the folder (any more); its links are kept"
+    verdict: str | None = (
+        ignored
+        or waiting_words(moving, OF_FILES)
+        or "not in the folder (any more); its links are kept"
+    )
     if file is not None:
         verdict = (
-            _verdict_before_links(file, moving)
+            _verdict_before_links(connection, number, file)
+            or waiting_words(moving, OF_FILES)
             or _verdict_of_rot(connection, number, path)
             or _verdict_of_links(connection, number, file, known)
         )
@@ -98,17 +104,17 @@ def _ignored(mirror: MirrorSettings, path: bytes) -> str | None:
     return None if found is None else f"left alone: {found.rule}"
 
 
-def _verdict_before_links(file: FileRecord, moving: list[TransferRecord]) -> str | None:
+def _verdict_before_links(connection: Connection, number: int, file: FileRecord) -> str | None:
     """Say what keeps a file from being compared with its links, if anything."""
     if file.refusal:
         return f"not sent: {file.refusal}"
-    if file.hashed_ns is None:
-        return "settling: new or changed, and looked at when it has been quiet for a while"
-    live = [one for one in moving if one.state not in transfers.FINAL]
-    if not live:
+    if file.hashed_ns is not None:
         return None
-    error = f"; last error: {live[0].error}" if live[0].error else ""
-    return f"waiting to be sent: {live[0].reason}{error}"
+    failed = failed_readings.find(connection, number, file.path)
+    if failed is not None:
+        times = "once" if failed.attempts == 1 else f"{failed.attempts} times"
+        return f"{failed.reason}: it was tried {times}, and is tried again by itself"
+    return "settling: new or changed, and looked at when it has been quiet for a while"
 
 
 def _verdict_of_rot(connection: Connection, number: int, path: bytes) -> str | None:
@@ -160,8 +166,11 @@ def _why_item(
     if found is None and not known and not moving:
         return []
     item, mark = found if found is not None else (None, None)
+    waiting = waiting_words(moving, OF_ITEMS)
     verdict = "not on the board (any more)"
-    if known:
+    if waiting is not None:
+        verdict = waiting
+    elif known:
         verdict = f"{known[0].state}: it is {show(known[0].path)}"
     elif moving:
         verdict = f"{moving[0].state.value}: {moving[0].error or moving[0].reason}"

@@ -9,6 +9,7 @@ import asyncio
 from functools import partial
 
 import structlog
+from sqlalchemy import Connection
 
 from boardsync.config.model import ScheduleSettings
 from boardsync.engine.carrier import Carrier
@@ -16,7 +17,7 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.reconcile import Reconciler
 from boardsync.errors import TryAgain
-from boardsync.state import transfers
+from boardsync.state import failed_readings, transfers
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
 
@@ -289,8 +290,13 @@ class Worker:
         return await self._carrier.withdraw(self.mirror.number)
 
     async def hurry(self) -> None:
-        """Let waiting transfers go at once: a person asked."""
+        """Let waiting transfers go at once, and what could not be read be read: a person asked."""
         number = self.mirror.number
         self.mirror.brake.look_again()
-        await self.mirror.state.write(lambda c: transfers.hurry(c, [number]))
+
+        def write(c: Connection) -> None:
+            transfers.hurry(c, [number])
+            failed_readings.hurry(c, number)
+
+        await self.mirror.state.write(write)
         self._carrier.wake()

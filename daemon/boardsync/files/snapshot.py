@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from boardsync.errors import FileChanging, PictureRefused
+from boardsync.errors import FileChanging, FileUnreadable, PictureRefused
 from boardsync.files.disk import SYSTEM, Disk, PathArg
 from boardsync.model import FileStat
 
@@ -49,7 +49,10 @@ def _bounded(moment_ns: int) -> int:
 
 
 def digest_file(path: PathArg, disk: Disk = SYSTEM) -> tuple[str, FileStat]:
-    """Hash a file in constant memory. Raises FileChanging when it did not stand still."""
+    """Hash a file in constant memory.
+
+    Raises FileChanging when it did not stand still, FileUnreadable when its disk fails.
+    """
     with _opened(path, disk) as (fd, before):
         sha, size = hashlib.sha256(), 0
         buffer = memoryview(bytearray(_CHUNK))
@@ -99,16 +102,20 @@ def _opened(path: PathArg, disk: Disk) -> Iterator[tuple[int, FileStat]]:
             raise PictureRefused(NOT_ALLOWED) from error
         if error.errno in (errno.ELOOP, errno.ENXIO):
             raise PictureRefused("not a regular file") from error
-        raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     try:
         result = disk.fstat(fd)
         if not stat.S_ISREG(result.st_mode):
             raise PictureRefused("not a regular file")
         yield fd, stat_of(result)
     except OSError as error:
-        raise FileChanging(f"{os.fsdecode(path)}: cannot be read: {error.strerror}") from error
+        raise _unreadable(path, error) from error
     finally:
         disk.close(fd)
+
+
+def _unreadable(path: PathArg, error: OSError) -> FileUnreadable:
+    return FileUnreadable(os.fsdecode(path), f"cannot be read: {error.strerror or error}")
 
 
 def _require_unchanged(fd: int, before: FileStat, path: PathArg, disk: Disk) -> None:

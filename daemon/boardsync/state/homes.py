@@ -17,9 +17,16 @@ def home_of(path: str) -> str:
     """
     return (
         "(SELECT home.id FROM board home WHERE home.mirror = :mirror AND home.current"
-        f" AND home.subfolder = CASE WHEN :by_subfolder AND instr({path}, x'2f') > 0"
+        f" AND home.subfolder = {subfolder_of(path)})"
+    )
+
+
+def subfolder_of(path: str) -> str:
+    """Return an expression for the subfolder of that board. Takes the parameters, too."""
+    return (
+        f"CASE WHEN :by_subfolder AND instr({path}, x'2f') > 0"
         f" AND substr({path}, 1, length(:pulled)) <> :pulled"
-        f" THEN substr({path}, 1, instr({path}, x'2f') - 1) ELSE x'' END)"
+        f" THEN substr({path}, 1, instr({path}, x'2f') - 1) ELSE x'' END"
     )
 
 

@@ -28,7 +28,7 @@ from boardsync.model import Entry, FileStat, Item, LinkState, Mark
 from boardsync.plan.differences import Known
 from boardsync.plan.names import normal_key
 from boardsync.plan.tokens import mirror_prefix, token_for
-from boardsync.state import schema
+from boardsync.state import failed_readings, schema
 from boardsync.state.records import FileRecord
 from boardsync.state.rows import to_record
 from boardsync.state.schema import decode_name, file, item, link
@@ -55,6 +55,13 @@ _UNHASHED = text(
     SELECT {", ".join(column.name for column in _FILE)}
     FROM file INDEXED BY file_unhashed
     WHERE mirror = :mirror AND hashed_ns IS NULL AND path > :after ORDER BY path LIMIT :limit
+    """
+).columns(*_FILE)
+_REFUSED = text(
+    f"""
+    SELECT {", ".join(column.name for column in _FILE)}
+    FROM file INDEXED BY file_refused
+    WHERE mirror = :mirror AND refusal IS NOT NULL ORDER BY path LIMIT :limit
     """
 ).columns(*_FILE)
 _UNHASHED_TIMES = text(
@@ -188,7 +195,7 @@ def unhashed_times(connection: Connection, mirror: int) -> list[tuple[bytes, int
 
 
 def see_files(
-    connection: Connection, mirror: int, found: Iterable[tuple[bytes, FileStat]], now_ns: int,
+    connection: Connection, mirror: int, found: Sequence[tuple[bytes, FileStat]], now_ns: int,
     *, only_changed: bool = False,
 ) -> None:  # fmt: skip
     """Record new or changed files. Their digest is forgotten until they are hashed again.
@@ -211,6 +218,7 @@ def see_files(
     ]
     if not rows:
         return
+    failed_readings.forget(connection, mirror, [path for path, _ in found])
     connection.execute(_SEE_CHANGED if only_changed else _SEE_FILES, rows)
 
 
@@ -228,6 +236,7 @@ def doubt_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> 
 def forget_files(connection: Connection, mirror: int, paths: Sequence[bytes]) -> None:
     """Record that files are not there any more. Their links stay."""
     if paths:
+        failed_readings.forget(connection, mirror, paths)
         connection.execute(
             delete(file).where(file.c.mirror == mirror, file.c.path == bindparam("gone")),
             [{"gone": path} for path in paths],
@@ -321,13 +330,8 @@ def paths_refused_for(connection: Connection, mirror: int, reason: str) -> list[
 
 def refused_files(connection: Connection, mirror: int, limit: int) -> list[FileRecord]:
     """Return files that cannot be sent, with the reasons."""
-    query = (
-        select(*_FILE)
-        .where(file.c.mirror == mirror, file.c.refusal.is_not(None))
-        .order_by(file.c.path)
-        .limit(limit)
-    )
-    return [to_record(FileRecord, row) for row in connection.execute(query)]
+    values = {"mirror": mirror, "limit": limit}
+    return [to_record(FileRecord, row) for row in connection.execute(_REFUSED, values)]
 
 
 def known_items(connection: Connection, board: int) -> dict[str, str]:

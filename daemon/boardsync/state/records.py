@@ -113,6 +113,8 @@ class RunRecord:
 class Tally:
     """How a mirror stands. synced: files and items seen on both sides, by their links.
 
+    settling: files that change, or were not read since they did. failing: transfers whose last
+    attempt failed, and files that cannot be read now.
     unproven: items of ours, found on a board, of which it is not known yet whether they are whole.
     apart: linked pictures of which only one side is there now. held: removals that wait for
     consent. trashed: pictures in the trash, of both sides. rotten: files whose bytes changed while

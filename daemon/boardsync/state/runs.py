@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from functools import cache
 
-from sqlalchemy import Connection, Update, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Connection,
+    Update,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    or_,
+    select,
+    text,
+    update,
+)
 
 from boardsync.state.records import RunRecord
 from boardsync.state.rows import new_key, to_record
-from boardsync.state.schema import mirror, run
+from boardsync.state.schema import mirror, moved, run, trash
 
+_DID_SOMETHING = or_(
+    text("planned + uploaded + downloaded + linked + run.moved + trashed + refused > 0"),
+    run.c.error.is_not(None),
+    exists().where(trash.c.run == run.c.id),
+    exists().where(moved.c.run == run.c.id),
+)
 COUNTS = ("planned", "uploaded", "downloaded", "linked", "moved", "trashed", "refused")
 
 
@@ -38,8 +56,17 @@ def _adding(names: tuple[str, ...]) -> Update:
     )
 
 
+def take_back(connection: Connection, number: int) -> None:
+    """Forget a run that was opened in this transaction and turned out to have nothing to do."""
+    connection.execute(delete(run).where(run.c.id == number))
+
+
 def history(connection: Connection, mirror_number: int | None, limit: int) -> list[RunRecord]:
-    """Return the newest runs, newest first."""
+    """Return the newest runs that did something or were to, newest first.
+
+    Left out are those that ended before they had begun: killed, or asked to bring back what could
+    not be brought back.
+    """
     query = (
         select(
             run.c.id,
@@ -51,6 +78,7 @@ def history(connection: Connection, mirror_number: int | None, limit: int) -> li
             run.c.error,
         )
         .join(mirror)
+        .where(_DID_SOMETHING)
         .order_by(run.c.id.desc())
         .limit(limit)
     )

@@ -1,5 +1,7 @@
 """The tables. Their history is in migrations/; a test holds the two against each other.
 
+What triggers keep (`files`, `items`, `file_side` ...) nobody else writes.
+
 Times are integers: `_ns` and `_ms` since the epoch, UTC. Digests are stored as 32 bytes and
 travel as hex. Tables with a natural key are WITHOUT ROWID: at a million files the row is the
 index.
@@ -91,6 +93,8 @@ mirror = Table(
     Column("scan_complete", Boolean, nullable=False, server_default=text("0")),
     Column("limits", Text),
     Column("links_changed", Integer, nullable=False, server_default=text("0")),
+    Column("files", Integer, nullable=False, server_default=text("0")),
+    Column("file_bytes", Integer, nullable=False, server_default=text("0")),
     Column("trouble", Words),
     Column("trouble_since_ms", Integer),
 )
@@ -111,6 +115,7 @@ board = Table(
     Column("listed_ms", Integer),
     Column("listing_seconds", Float),
     Column("missing_since_ms", Integer),
+    Column("items", Integer, nullable=False, server_default=text("0")),
 )
 Index(
     "board_current",
@@ -142,6 +147,13 @@ Index(
     file.c.mirror,
     file.c.path,
     sqlite_where=file.c.hashed_ns.is_(None),
+)
+
+Index(
+    "file_refused",
+    file.c.mirror,
+    file.c.path,
+    sqlite_where=file.c.refusal.is_not(None),
 )
 
 item = Table(
@@ -199,9 +211,18 @@ link = Table(
     Column("item_asked", Integer, nullable=False, server_default=text("0")),
     Column("item_asked_ms", Integer),
     Column("consent", Text),
+    Column("file_side", Integer, nullable=False, server_default=text("0")),
+    Column("item_side", Integer, nullable=False, server_default=text("0")),
     sqlite_autoincrement=True,
 )
-Index("link_by_path", link.c.mirror, link.c.path)
+"""file_side: 0 without a file at the path, 1 with another picture or one that is not read, 2 with
+the linked one. item_side: 1 while the item is listed in the linked version. See `triggers`."""
+# State and board are there to be counted: so the index holds the answer for a million links.
+Index("link_by_path", link.c.mirror, link.c.path, link.c.state, link.c.board)
+Index("link_by_state", link.c.mirror, link.c.state, link.c.board)
+OUT_OF_STEP = "state = 'agreed' AND (file_side <> 2 OR item_side <> 1)"
+"""Of links, in the words of the index."""
+Index("link_out_of_step", link.c.mirror, link.c.board, sqlite_where=text(OUT_OF_STEP))
 Index("link_by_item", link.c.board, link.c.item_id)
 Index("link_by_digest", link.c.mirror, link.c.digest)
 FILE_GONE = "state = 'agreed' AND file_gone_ms IS NOT NULL"
@@ -413,3 +434,25 @@ rot = Table(
     sqlite_with_rowid=False,
 )
 """Files whose bytes changed while nobody wrote to them. was: the digest that they had."""
+
+failed_reading = Table(
+    "failed_reading",
+    metadata,
+    Column("mirror", ForeignKey("mirror.id"), primary_key=True),
+    Column("path", BLOB, primary_key=True),
+    Column("reason", Words, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("since_ms", Integer, nullable=False),
+    Column("failed_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Files that could not be read when they were to be hashed. failed_ms: when last."""
+
+doubled = Table(
+    "doubled",
+    metadata,
+    Column("board", ForeignKey("board.id"), primary_key=True),
+    Column("token", Text, primary_key=True),
+    sqlite_with_rowid=False,
+)
+"""Tokens that several items of a board carry, or carried. Triggers keep it."""

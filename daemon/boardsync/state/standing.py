@@ -44,7 +44,7 @@ _REFUSED = text(
     """
     SELECT count(*) AS total, sum(refusal = :unreadable) AS unreadable,
         min(CASE WHEN refusal = :unreadable THEN hashed_ns END) AS since_ns
-    FROM file WHERE mirror = :mirror AND refusal IS NOT NULL
+    FROM file INDEXED BY file_refused WHERE mirror = :mirror AND refusal IS NOT NULL
     """
 )
 _A_PATH = select(file.c.path).where(
@@ -96,7 +96,7 @@ def unhashed_paths(connection: Connection, mirror: int, after: bytes, limit: int
 def refused(connection: Connection, mirror: int, unreadable: str) -> Refused:
     """Count the files that are refused. unreadable: the reason of those that may not be read.
 
-    Walks all files of a mirror: to be asked seldom, and not on an event loop.
+    Walks all files that are refused: to be asked seldom, and not on an event loop.
     """
     values = {"mirror": mirror, "unreadable": unreadable}
     row = connection.execute(_REFUSED, values).one()

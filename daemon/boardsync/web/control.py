@@ -25,6 +25,7 @@ from pydantic import ConfigDict, Field, JsonValue, model_validator
 from boardsync import __version__
 from boardsync.engine import consent, report, trash_can
 from boardsync.engine.adopt import adopt, survey
+from boardsync.engine.adopt_progress import AtWork
 from boardsync.engine.again import again_all, again_everywhere
 from boardsync.engine.measure import Measuring
 from boardsync.engine.once import once
@@ -106,10 +107,31 @@ class AnswerRequest(Question):
 
 
 class EntriesRequest(Question):
-    """Entries of the trash, by their numbers; or all that one run put there."""
+    """Entries of the trash, by their numbers; or all that one run put there, and nothing else."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["entries"],
+                    "properties": {"entries": {"minItems": 1}, "run": {"type": "null"}},
+                },
+                {
+                    "required": ["run"],
+                    "properties": {"entries": {"maxItems": 0}, "run": {"type": "integer"}},
+                },
+            ]
+        }
+    )
 
     entries: list[Number] = Field(default=[])
     run: Number | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> EntriesRequest:
+        if bool(self.entries) is (self.run is not None):
+            raise ValueError("expected either entries or a run")
+        return self
 
 
 class UndoRequest(Question):
@@ -228,6 +250,8 @@ def _removals(service: Service) -> APIRouter:
 
     @router.post("/trash/purge")
     async def purge(request: EntriesRequest) -> list[dict[str, Any]]:
+        if request.run is not None:
+            return _as_values(await done(trash_can.purge_run(assembly, request.run)))
         return _as_values(await done(trash_can.purge(assembly, request.entries)))
 
     @router.post("/undo")
@@ -240,6 +264,7 @@ def _removals(service: Service) -> APIRouter:
 def _adoption(service: Service) -> APIRouter:
     """Build what takes over a board that somebody else filled."""
     router, assembly = APIRouter(), service.assembly
+    at_work: AtWork = []
 
     async def done(mirrors: list[str], work: Coroutine[Any, Any, T]) -> T:
         """Do it; have the mirrors looked at afterwards: what they had planned was taken back."""
@@ -252,12 +277,16 @@ def _adoption(service: Service) -> APIRouter:
 
     @router.post("/adopt/survey")
     async def start_survey(request: MirrorsRequest) -> list[dict[str, Any]]:
-        told = await done(request.mirrors, survey(assembly, request.mirrors))
+        told = await done(request.mirrors, survey(assembly, request.mirrors, at_work=at_work))
         return [asdict(one) for one in told]
+
+    @router.get("/adopt/progress")
+    async def progress() -> list[dict[str, Any]]:
+        return [asdict(one) for one in at_work]
 
     @router.post("/adopt")
     async def start_adopting(request: MirrorsRequest) -> list[dict[str, Any]]:
-        told = await done(request.mirrors, adopt(assembly, request.mirrors))
+        told = await done(request.mirrors, adopt(assembly, request.mirrors, at_work=at_work))
         return [asdict(one) for one in told]
 
     return router
