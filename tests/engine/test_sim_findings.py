@@ -443,3 +443,20 @@ async def test_a_listing_that_nobody_finished_reading_is_not_taken_for_the_one_b
             assert set(observations.known_items(connection, board.id)) == {
                 one.item_id for one in here.items()
             }
+
+
+async def test_while_the_folder_is_away_nobody_tries_to_read_its_files(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        worker = here.assembly.workers["m"]
+        here.write("a.png")
+        seen = await worker.pass_now(Look.everywhere("test"))
+        assert seen.hashed.next_ready_ns is not None  # it settles
+        here.clock.skip(120.0)
+        here.folder.rename(tmp_path / "away")
+
+        away = await worker.pass_now(Look.everywhere("test"))
+        (tmp_path / "away").rename(here.folder)
+        back = await here.look()
+
+        assert away.hashed.next_ready_ns is None
+        assert back.synced == 1

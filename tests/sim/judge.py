@@ -84,6 +84,8 @@ def _no_doubles(world: World, assembly: Assembly) -> None:
         # Nor can it be told which one counts when state and file are both gone.
         fileless = world.state_harmed and content not in _files(world).values()
         excused = hidden or fileless or _made_apart(world, board, content)
+        # Nothing can be taken off a server without a trash: doubles there are only told.
+        excused |= not world.setup.capabilities.trash
         if count > allowed and content not in ledger.remote_touched and not excused:
             world.find(f"{count} items of {ledger.word(content)} on {board}")
     # Killed between the two steps of a move, a file has both names. The state knew, if it is there.

@@ -168,8 +168,11 @@ class Reconciler:
     async def _hash_and_decide(self, look: Look, done: Pass) -> None:
         """Hash what has settled; while there is more of it, send what is hashed on its way.
 
-        A plan that is only shown is made at the end, once.
+        A plan that is only shown is made at the end, once. Where the folder is away there is
+        nothing to hash, however often it is tried.
         """
+        if self._troubles.is_of(Part.FOLDER, FolderAway):
+            return
         after, pace = b"", observe_files.FIRST
         while True:
             with about(run=done.run):
