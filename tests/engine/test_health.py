@@ -10,20 +10,21 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from boardsync.engine.causes import Cause, Kind, Level
 from boardsync.engine.clock import now_ms
 from boardsync.engine.health import FORGET_SECONDS, Health, Running
 from boardsync.engine.service import carrying
+from boardsync.engine.steering import pause
 from boardsync.engine.watching import Watching
 from boardsync.errors import NotAuthorised, ServerUnreachable
 from boardsync.files.snapshot import NOT_ALLOWED
 from boardsync.model import Action, ActionKind
-from boardsync.state import alarms, observations, places, transfers
-from boardsync.state.schema import pause
+from boardsync.state import alarms, observations, pauses, places, transfers
 from engine.world import SteppingClock, World, world
 
 STUCK = 300.0
@@ -224,24 +225,32 @@ class TestMirror:
         assert (cause.key, cause.stuck, cause.alarming) == ("held:m", False, True)
         assert cause.words == "m: 12 removals wait for consent, see `boardsync holds`"
 
-    @pytest.mark.parametrize("paused", [("all", ""), ("server", "server"), ("mirror", "m")])
+    @pytest.mark.parametrize("paused", [{}, {"server": "server"}, {"mirrors": ["m"]}])
     async def test_what_is_paused_waits_on_purpose(
-        self, here: World, health: Health, paused: tuple[str, str]
+        self, here: World, health: Health, paused: dict[str, Any]
     ) -> None:
         here.server.faults.unreachable = True
         here.folder.rename(here.base / "away")
         await here.look(patience=0.0)
         here.clock.skip(DAY)
-        until = now_ms(here.clock) + 1000
-
-        def write(c: Connection) -> None:
-            scope, name = paused
-            c.execute(insert(pause).values(scope=scope, name=name, since_ms=1, until_ms=until))
-
-        await here.state.write(write)
+        await pause(here.assembly, **paused, seconds=60)
         assert health.look() == []
-        here.clock.skip(2)
+        here.clock.skip(61)
         assert kinds(health.look()) == {Kind.SERVER, Kind.WAITING}
+
+    async def test_a_pause_of_a_mirror_hides_nothing_of_another_that_is_called_like_its_id(
+        self, tmp_path: Path
+    ) -> None:
+        async with world(tmp_path, name="called", id="known") as here:
+            health = Health(here.assembly)
+            here.folder.rename(here.base / "away")
+            await here.look(patience=0.0)
+            # As it is left by a mirror that was of this id, and is not in the settings now.
+            await here.state.write(lambda c: pauses.begin(c, pauses.MIRROR, "called", 1, None))
+            here.assembly.pauses.read()
+
+            assert here.assembly.mirrors[0].brake.pause() is None
+            assert kinds(health.look()) == {Kind.WAITING}
 
 
 class TestTransfers:
