@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine.passes import Look, Pass
-from engine.world import SteppingClock, World, world
+from engine.world import SteppingClock, StillClock, World, world
 
 YEAR = 365 * 86_400.0
 
 
 @pytest.fixture
 def clock() -> SteppingClock:
-    return SteppingClock()
+    # Seconds are counted here: those that the machine is busy for must not be among them.
+    return StillClock()
 
 
 @pytest.fixture

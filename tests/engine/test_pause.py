@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from boardsync.engine import report, steering
-from boardsync.engine.announce import standing
+from boardsync.engine import steering
 from boardsync.engine.assembly import assemble
 from boardsync.engine.brake import Brake
-from boardsync.engine.health import Health
 from boardsync.engine.once import once
 from boardsync.engine.planning import plan_mirrors
 from boardsync.engine.schedule import CLOCK_SECONDS, follow_clock, make_scheduler
@@ -23,20 +19,11 @@ from boardsync.engine.service import carrying
 from boardsync.engine.trash_can import purge_expired
 from boardsync.engine.why import why
 from boardsync.errors import SettingsError
-from boardsync.model import Upload, UploadResult
-from boardsync.servers.memory.server import CAPABILITIES, MemoryServer
-from boardsync.servers.port import BoardId
 from boardsync.state.database import open_scratch
+from engine.rest_kit import HeldServer, living, standing_of, told, until
 from engine.world import SteppingClock, World, picture, world
 
 HOUR = 3600.0
-
-
-def standing_of(here: World) -> str:
-    """Look how the daemon is, and return the service manager's line."""
-    health = Health(here.assembly)
-    health.look()
-    return standing(here.assembly, health)
 
 
 @pytest.fixture
@@ -44,20 +31,6 @@ async def here(tmp_path: Path) -> AsyncIterator[World]:
     async with world(tmp_path) as made:
         made.server.add_board("board")
         yield made
-
-
-class HeldServer(MemoryServer):
-    """Uploads that last until `release`."""
-
-    def __init__(self) -> None:
-        super().__init__("server", replace(CAPABILITIES, batch=1))
-        self.release = asyncio.Event()
-        self.begun = 0
-
-    async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
-        self.begun += 1
-        await self.release.wait()
-        return await super().upload(board_id, uploads)
 
 
 class StandingClock(SteppingClock):
@@ -69,35 +42,10 @@ class StandingClock(SteppingClock):
         await super().sleep(seconds)
 
 
-def told(here: World) -> dict[str, Any]:
-    mirrors = report.status(here.assembly.settings, here.state, here.clock)["mirrors"]
-    mirror: dict[str, Any] = mirrors[0]
-    return mirror
-
-
 def since_ms(brake: Brake) -> int:
     pause = brake.pause()
     assert pause is not None
     return pause.since_ms
-
-
-@contextlib.asynccontextmanager
-async def living(here: World) -> AsyncIterator[None]:
-    """Let the mirror live as in the daemon, without its watcher."""
-    worker = here.assembly.workers["m"]
-    async with carrying(here.assembly):
-        task = asyncio.create_task(worker.run())
-        try:
-            yield
-        finally:
-            worker.stop()
-            await task
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("target", [{}, {"mirrors": ["m"]}, {"server": "server"}])

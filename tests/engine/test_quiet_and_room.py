@@ -6,38 +6,24 @@ import asyncio
 import contextlib
 import math
 import os
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from boardsync.config.limits import Floor
-from boardsync.engine import report
-from boardsync.engine.announce import standing
 from boardsync.engine.brake import ROOM_SECONDS
-from boardsync.engine.health import Health
 from boardsync.engine.once import once
 from boardsync.engine.room import find_shortage
 from boardsync.engine.service import carrying
 from boardsync.files.disk import PathArg, SystemDisk
-from boardsync.model import Upload, UploadResult
-from boardsync.servers.memory.server import CAPABILITIES, MemoryServer
-from boardsync.servers.port import BoardId
+from engine.rest_kit import HeldServer, looking, standing_of, told, until
 from engine.world import SkippingClock, World, picture, world
 from state.state_kit import logged
 
 GIB = 1024**3
 HOUR = 3600.0
-
-
-def standing_of(here: World) -> str:
-    """Look how the daemon is, and return the service manager's line."""
-    health = Health(here.assembly)
-    health.look()
-    return standing(here.assembly, health)
 
 
 class SmallDisk(SystemDisk):
@@ -83,20 +69,6 @@ async def small(tmp_path: Path) -> AsyncIterator[World]:
         yield made
 
 
-class HeldServer(MemoryServer):
-    """Uploads that last until `release`."""
-
-    def __init__(self) -> None:
-        super().__init__("server", replace(CAPABILITIES, batch=1))
-        self.release = asyncio.Event()
-        self.begun = 0
-
-    async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
-        self.begun += 1
-        await self.release.wait()
-        return await super().upload(board_id, uploads)
-
-
 async def be_quiet(here: World, where: str = "limits", hours: float = -1.0) -> datetime:
     """Let it be quiet from so many hours from now until two hours from now; return that end."""
     now = datetime.fromtimestamp(here.clock.now_ns() / 1e9, UTC).replace(second=0, microsecond=0)
@@ -107,30 +79,6 @@ async def be_quiet(here: World, where: str = "limits", hours: float = -1.0) -> d
     place["quiet"] = [window]
     await here.restart()
     return end
-
-
-def told(here: World) -> dict[str, Any]:
-    mirrors = report.status(here.assembly.settings, here.state, here.clock)["mirrors"]
-    mirror: dict[str, Any] = mirrors[0]
-    return mirror
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
-@contextlib.asynccontextmanager
-async def looking(here: World) -> AsyncIterator[None]:
-    """Run the mirror's worker."""
-    worker = here.assembly.workers["m"]
-    task = asyncio.create_task(worker.run())
-    try:
-        yield
-    finally:
-        worker.stop()
-        await task
 
 
 @pytest.mark.parametrize("where", ["limits", "server"])

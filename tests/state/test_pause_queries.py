@@ -36,14 +36,14 @@ def test_a_pause_stops_all_a_servers_mirrors_or_one(
     assert stopped == {
         f"{mirror} on {server}"
         for mirror, server in asked
-        if here.ask(pauses.is_paused, mirror, server, 11)
+        if here.ask(pauses.pause_of, mirror, server, 11)
     }
 
 
 def test_it_ends_by_itself_or_never(here: Small) -> None:
     here.do(pauses.begin, MIRROR, "m", 10, 20)
-    assert here.ask(pauses.is_paused, "m", "s", 19)
-    assert not here.ask(pauses.is_paused, "m", "s", 20)
+    assert here.ask(pauses.pause_of, "m", "s", 19)
+    assert not here.ask(pauses.pause_of, "m", "s", 20)
     here.do(pauses.begin, MIRROR, "m", 30, None)
     told = here.ask(pauses.pause_of, "m", "s", 10**15)
     assert (told.since_ms, told.until_ms) == (30, None)

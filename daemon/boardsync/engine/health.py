@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -165,13 +165,12 @@ class Health:
         found = [*self._of_daemon(moment)]
         try:
             with self._assembly.state.read() as connection:
-                pauses = standing.paused(connection, moment)
-                down = [*self._of_servers(pauses)]
+                down = [*self._of_servers()]
                 found += down
                 away = {cause.identity: cause.since_ms for cause in down}
                 for mirror in self._assembly.mirrors:
                     # While new settings are taken over, there may be nobody who works for it.
-                    if mirror.name in self._assembly.workers and not _is_paused(mirror, pauses):
+                    if mirror.name in self._assembly.workers and not _is_paused(mirror):
                         found += self._of_mirror(connection, mirror, away, moment)
         except BoardsyncError as error:
             if self._assembly.state.health.damage is None:
@@ -203,14 +202,14 @@ class Health:
             if carrier.died:
                 yield f"transfers of {name}"
 
-    def _of_servers(self, pauses: set[tuple[str, str]]) -> Iterator[Cause]:
+    def _of_servers(self) -> Iterator[Cause]:
         """One cause for a server that is away, not one for each of its mirrors."""
         for name, gate in self._assembly.gates.items():
             if gate.trouble is None or gate.since_ms is None:
                 continue
             waiting = [
                 one.name for one in self._assembly.mirrors
-                if one.settings.server == name and not _is_paused(one, pauses)
+                if one.settings.server == name and not _is_paused(one)
             ]  # fmt: skip
             if waiting:
                 verb = "waits" if len(waiting) == 1 else "wait"
@@ -386,6 +385,6 @@ def _restless_words(mirror: Mirror, old: Waiting) -> str:
     )
 
 
-def _is_paused(mirror: Mirror, pauses: Iterable[tuple[str, str]]) -> bool:
-    own = {("all", ""), ("mirror", mirror.name), ("mirror", mirror.key)}
-    return not own.isdisjoint(pauses) or ("server", mirror.settings.server) in pauses
+def _is_paused(mirror: Mirror) -> bool:
+    """Tell whether its brake is on because a person asked: what it then leaves undone is wanted."""
+    return mirror.brake.pause() is not None

@@ -81,11 +81,6 @@ def pause_of(
     return longest([one for one in lasting(connection, now_ms) if one.stops(mirror, server)])
 
 
-def is_paused(connection: Connection, mirror: str, server: str, now_ms: int) -> bool:
-    """Tell whether a mirror (by its id) of a server is paused: what it leaves undone is wanted."""
-    return pause_of(connection, mirror, server, now_ms) is not None
-
-
 def longest(found: list[PauseRecord]) -> PauseRecord | None:
     """Return the pause that ends last."""
     endless = [one for one in found if one.until_ms is None]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, bindparam, or_, select, text
+from sqlalchemy import Connection, bindparam, select, text
 
-from boardsync.state.schema import file, pause
+from boardsync.state.schema import file
 from boardsync.state.transfers import LIVE, TRAVELLING
 
 EXAMPLES = 50
@@ -105,10 +105,3 @@ def refused(connection: Connection, mirror: int, unreadable: str) -> Refused:
     query = _A_PATH.limit(1)
     path = connection.execute(query, {"number": mirror, "unreadable": unreadable}).scalar()
     return Refused(row.total, row.unreadable, row.since_ns // 1_000_000, path)
-
-
-def paused(connection: Connection, now_ms: int) -> set[tuple[str, str]]:
-    """Return what a person has paused: pairs of the scope and the name, which is empty for all."""
-    lasts = or_(pause.c.until_ms.is_(None), pause.c.until_ms > now_ms)
-    rows = connection.execute(select(pause.c.scope, pause.c.name).where(lasts))
-    return {(row.scope, row.name) for row in rows}
