@@ -31,6 +31,7 @@ class Watching:
         self._loop = asyncio.get_running_loop()
         self._watcher: Watcher | None = None
         self._ended = False
+        self._anew = False
         self._ignore_file = b""
         self._losses = 0
         self._last_loss: dict[str, object] | None = None
@@ -58,6 +59,15 @@ class Watching:
                 self._watcher.stop()
 
     @property
+    def kind(self) -> str:
+        """How the folder is watched now: natively, by polling, or not (yet)."""
+        return "stopped" if self._watcher is None else self._watcher.watching
+
+    def begin_anew(self) -> None:
+        """Give up the watcher at the next check for another one, which tries everything again."""
+        self._anew = True
+
+    @property
     def silent_seconds(self) -> float:
         """How long ago the folder last answered: a share that hangs answers nobody."""
         return self._clock.monotonic() - self._answered
@@ -78,7 +88,8 @@ class Watching:
         """A watcher is for one set of rules: a changed ignore file asks for another."""
         mirror = self._worker.mirror
         ignore_file = read_ignore_file(mirror.root)
-        if self._watcher is not None and ignore_file == self._ignore_file:
+        anew, self._anew = self._anew, False
+        if self._watcher is not None and ignore_file == self._ignore_file and not anew:
             self._watcher.check()
             return
         if self._watcher is not None:

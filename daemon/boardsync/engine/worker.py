@@ -53,6 +53,8 @@ class Worker:
         self._look = Look(cause="event")
         self._wake = asyncio.Event()
         self._next_listing = 0.0
+        self._boards_told = False
+        self.has_board_news = True
         self._next_ready: float | None = None
         self._next_retry: float | None = None
         self._next_doubt: float | None = None
@@ -92,6 +94,18 @@ class Worker:
         self._look.boards = self._look.decide = True
         self._look.cause = cause
         self._wake.set()
+
+    def hint_board_news(self) -> None:
+        """Something happened on the boards: they are listed as soon as they may be again."""
+        self._count_hint("boards")
+        self.has_board_news = True
+        self._wake.set()
+
+    def hear_of_boards(self, *, live: bool) -> None:
+        """From now on list boards when something happened there (live), or by the clock."""
+        if live != self._boards_told:
+            self._boards_told = live
+            self._wake.set()
 
     def _count_hint(self, subject: str) -> None:
         counters.add(names.HINTS, mirror=self.mirror.name, subject=subject)
@@ -191,6 +205,8 @@ class Worker:
             look.cause = "settled"
         if self._polls and now >= self._next_listing:
             look.boards = True
+        if look.boards or look.folder:
+            self.has_board_news = False  # what happens from here on asks for another listing
         settled = self._next_ready is not None and now >= self._next_ready
         if settled:
             self._next_ready = None
@@ -201,7 +217,13 @@ class Worker:
 
     @property
     def _polls(self) -> bool:
-        return self.mirror.settings.direction.pulls and self._next_retry is None
+        """Whether a listing is due as soon as the last one is old enough.
+
+        Boards that are heard of are left alone while they are known whole and nothing happens.
+        """
+        if not self.mirror.settings.direction.pulls or self._next_retry is not None:
+            return False
+        return not self._boards_told or self.has_board_news or bool(self.mirror.partly_listed)
 
     def _plan_timers(self, look: Look, done: Pass) -> None:
         clock = self.mirror.clock
