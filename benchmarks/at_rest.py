@@ -6,14 +6,18 @@ A program may be several processes: what they cost is added up.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.processes import BenchmarkFailed, cpu_seconds
+from benchmarks.scale import Scale
 
 SAMPLE_SECONDS = 10.0
+REST_PATIENCE = 900.0
+CALM_SHARE = 0.02
+"""Of a core, by all of them together: what looks at a folder takes far more."""
 _KIB = 1024
 _SWITCHES = ("voluntary_ctxt_switches", "nonvoluntary_ctxt_switches")
 
@@ -62,6 +66,25 @@ def watch_at_rest(programs: Mapping[str, int], seconds: float) -> dict[str, Rest
     return {name: one.told() for name, one in watches.items()}
 
 
+def wait_for_rest(pids: Iterable[int], scale: Scale) -> None:
+    """Wait until programs have hardly used the processor for a while: they are through.
+
+    Raises BenchmarkFailed when they do not come to rest.
+    """
+    until = time.monotonic() + REST_PATIENCE
+    while True:
+        before = _cpu_of(pids)
+        time.sleep(scale.rest_window)
+        if _cpu_of(pids) - before <= CALM_SHARE * scale.rest_window:
+            return
+        if time.monotonic() > until:
+            raise BenchmarkFailed("the programs did not come to rest")
+
+
+def _cpu_of(pids: Iterable[int]) -> float:
+    return sum(cpu_seconds(one) for pid in pids for one in family(pid))
+
+
 @dataclass(slots=True)
 class _Watch:
     """One program, from now on."""
@@ -100,7 +123,7 @@ class _Watch:
         return Rest(
             seconds=time.monotonic() - self.began,
             end=self.last,
-            peak=Memory(sum(_bytes(pid, "status", "VmHWM") for pid in pids), self.peak),
+            peak=Memory(highest_bytes(self.pid), self.peak),
             cpu=sum(cpu_seconds(pid) for pid in pids) - self.cpu_before,
             wakeups=own,
             pushed=pushed,
@@ -116,6 +139,11 @@ class _Watch:
                     told = _fields(thread / "status")
                     found[thread.name] = (int(told[_SWITCHES[0]]), int(told[_SWITCHES[1]]))
         return found
+
+
+def highest_bytes(pid: int) -> int:
+    """Return the most resident memory that a program and its descendants had, each by itself."""
+    return sum(_bytes(one, "status", "VmHWM") for one in family(pid))
 
 
 def memory_of(pid: int) -> Memory:

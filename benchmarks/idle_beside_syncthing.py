@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.at_rest import Rest, watch_at_rest
+from benchmarks.at_rest import Rest, highest_bytes, wait_for_rest, watch_at_rest
 from benchmarks.memory_idle import TARGET_MB, TARGET_PERCENT, wait_until_up
 from benchmarks.processes import BenchmarkFailed, run, running
 from benchmarks.results import Baseline, Results, Row, Skipped
@@ -50,11 +49,17 @@ def idle_beside_syncthing(scale: Scale, shared: Shared) -> Results:
     ):
         wait_until_up(workspace)
         _require_live_watching(workspace)
-        time.sleep(scale.idle_wait)
+        wait_for_rest((ours, theirs), scale)
+        highest = highest_bytes(ours), highest_bytes(theirs)
         rest = watch_at_rest({OURS: ours, THEIRS: theirs}, scale.together)
         wait_until_up(workspace)
     whole = synced.files == TARGET_FILES
-    return _rows(rest[OURS], rest[THEIRS], f"{THEIRS} {version()}", whole=whole)
+    name = f"{THEIRS} {version()}"
+    before = Row(
+        NAME, "resident memory, peak before", "MB", (highest[0] / MB,),
+        baseline=Baseline(name, (highest[1] / MB,)),
+    )  # fmt: skip
+    return [*_rows(rest[OURS], rest[THEIRS], name, whole=whole), before]
 
 
 def _rows(ours: Rest, theirs: Rest, name: str, *, whole: bool) -> list[Row]:

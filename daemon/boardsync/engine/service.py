@@ -19,6 +19,7 @@ from boardsync.engine.announce import announce, standing
 from boardsync.engine.assembly import Assembly, assemble
 from boardsync.engine.crew import Crew
 from boardsync.engine.health import Health, Running
+from boardsync.engine.memory import give_back_memory
 from boardsync.engine.reload import Reading, Reload, Reloaded
 from boardsync.engine.rights import require_rights
 from boardsync.engine.schedule import follow_clock, make_scheduler, plan_jobs
@@ -270,6 +271,7 @@ class Service:
             if self.assembly.settings.schedule.reconcile_at_start:
                 worker.hint_everything("start")
         self._go_on("timetable", follow_clock(self._scheduler, self.assembly))
+        self._go_on("memory", give_back_memory(self.assembly))
         self._mind_health()
         self._scheduler.start()
 

@@ -17,6 +17,8 @@ from boardsync.telemetry.counters import counters
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 2.0
+WELL_SECONDS = 5.0
+"""Between two looks after a watcher, and after one that the kernel tells of everything."""
 
 
 class Watching:
@@ -52,11 +54,15 @@ class Watching:
                     log.exception("bug: watching failed", mirror=self._worker.mirror.name)
                     failed = repr(error)
                 self.failed, self._answered = failed, self._clock.monotonic()
-                await self._clock.sleep(CHECK_SECONDS)
+                await self._clock.sleep(self._seconds_to_check())
         finally:
             self._ended = True
             if self._watcher is not None:
                 self._watcher.stop()
+
+    def _seconds_to_check(self) -> float:
+        well = self.failed is None and self.kind == "native"
+        return WELL_SECONDS if well else CHECK_SECONDS
 
     @property
     def kind(self) -> str:

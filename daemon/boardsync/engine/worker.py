@@ -40,7 +40,10 @@ MOST_PATHS = 5000
 
 
 class Worker:
-    """Runs the passes of one mirror, as hints and timers ask."""
+    """Runs the passes of one mirror, as hints and timers ask.
+
+    last: the latest pass. walks: how many looked at all of the folder or of the boards.
+    """
 
     def __init__(self, mirror: Mirror, carrier: Carrier, schedule: ScheduleSettings) -> None:
         self.mirror = mirror
@@ -63,6 +66,7 @@ class Worker:
         self._retired = False
         self._was_paused = False
         self.last: Pass | None = None
+        self.walks = 0
 
     def wake(self) -> None:
         """Say that a pause was begun or ended."""
@@ -168,6 +172,7 @@ class Worker:
         done = await self.reconciler.look(look)
         self._plan_timers(look, done)
         self.last = done
+        self.walks += look.folder or look.boards
         self._count_pass("trouble" if done.troubles else "done")
         self._carrier.wake()
         self._wake.set()
