@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.first_index import first_index
+from benchmarks.idle_beside_syncthing import idle_beside_syncthing
 from benchmarks.idle_pass import idle_pass
 from benchmarks.lost_state import lost_state, lost_state_real
 from benchmarks.memory_idle import memory_idle
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "first-index": first_index,
     "idle-pass": idle_pass,
     "memory-idle": memory_idle,
+    "idle-beside-syncthing": idle_beside_syncthing,
 }
 
 
@@ -81,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
     known = ", ".join(BENCHMARKS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all by default: {known}")
     parser.add_argument("--files", type=int, metavar="N", help="files in the big folder")
+    parser.add_argument(
+        "--idle-seconds", type=float, metavar="N", help="how long programs rest side by side"
+    )
     parser.add_argument("--quick", action="store_true", help="only see that everything works")
     parser.add_argument("--real", action="store_true", help="install an InvokeAI if need be")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")
@@ -91,6 +96,8 @@ def _scale(options: argparse.Namespace) -> Scale:
     scale = quick_scale() if options.quick else Scale()
     if options.files is not None:
         scale = replace(scale, files=options.files)
+    if options.idle_seconds is not None:
+        scale = replace(scale, together=options.idle_seconds)
     return replace(scale, real_asked=options.real)
 
 

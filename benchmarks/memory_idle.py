@@ -28,7 +28,7 @@ def memory_idle(scale: Scale, shared: Shared) -> Results:
     """Measure a running daemon, its control socket included."""
     synced = shared.synced()
     with running(synced.workspace.command("run")) as (pid, _):
-        _wait_until_up(synced.workspace)
+        wait_until_up(synced.workspace)
         memory, percent = _watch(pid, scale)
     with running([sys.executable, "-c", "import time; time.sleep(3600)"]) as (pid, _):
         time.sleep(0.2)
@@ -51,8 +51,8 @@ def _watch(pid: int, scale: Scale) -> tuple[int, float]:
     return memory, (cpu_seconds(pid) - busy) / seconds * 100
 
 
-def _wait_until_up(workspace: Workspace) -> None:
-    """Wait until the daemon answers on its socket."""
+def wait_until_up(workspace: Workspace) -> None:
+    """Wait until the daemon answers on its socket. Raises BenchmarkFailed unless it is at rest."""
     socket = Path(workspace.state.parent / "boardsync.sock")
     until = time.monotonic() + START_SECONDS
     while not socket.exists():

@@ -10,6 +10,8 @@ class Scale:
     """Amounts. Times in seconds.
 
     files: of the big folder. large, small: uploads of a round. lost: pictures whose state is lost.
+    together: how long programs rest side by side. rest_window: how long they must have been calm
+    before; longer than the longest time between two looks at a board.
     """
 
     files: int = 100_000
@@ -22,6 +24,8 @@ class Scale:
     budget: float = 90.0
     idle_wait: float = 10.0
     idle_window: float = 20.0
+    together: float = 600.0
+    rest_window: float = 75.0
     first_pass_timeout: float = 3600.0
     real_asked: bool = False
     quick: bool = False
@@ -31,5 +35,5 @@ def quick_scale() -> Scale:
     """Return the smallest amounts that still exercise everything."""
     return Scale(
         files=300, large=2, small=8, small_fake=16, lost=40, lost_real=8, rounds=1, budget=5.0,
-        idle_wait=0.5, idle_window=1.0, quick=True,
+        idle_wait=0.5, idle_window=1.0, together=2.0, rest_window=0.5, quick=True,
     )  # fmt: skip

@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,13 @@ class Workspace:
             "mirrors": [mirror],
         }
         self.config.write_text(json.dumps(settings))
+
+    def beside(self, name: str, more: dict[str, Any]) -> Workspace:
+        """Return the same mirror with further settings, in a settings file of their own."""
+        other = copy(self)
+        other.config = self.config.with_name(f"{name}.yaml")
+        other.config.write_text(json.dumps(json.loads(self.config.read_text()) | more))
+        return other
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of boardsync with these settings."""

@@ -251,7 +251,8 @@ class Capabilities:
     sensible seconds between listings. changes_at_once: moves, removals and returns from the trash
     that gain by being asked for together. needs_*: what the server would spoil, so that the
     preparation repairs it first: orientation, colour profiles, modes it drops or fails on.
-    reads: names of the formats it takes, None for all.
+    reads: names of the formats it takes, None for all. directory: of this machine, whose
+    sub-directories are the boards; None where they are elsewhere.
     """
 
     kind: str
@@ -275,6 +276,7 @@ class Capabilities:
     reads: frozenset[str] | None = None
     max_pixels: int | None = None
     max_bytes: int | None = None
+    directory: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from boardsync.cli.progress import following
 from boardsync.config.load import load
 from boardsync.config.model import Settings
 from boardsync.engine.assembly import assemble
+from boardsync.engine.memory import share_arenas
 from boardsync.engine.niceness import Niceness, stand_back
 from boardsync.engine.once import PATIENCE_SECONDS, MirrorResult
 from boardsync.engine.once import once as engine_once
@@ -51,6 +52,7 @@ def run(context: Context) -> None:
     context.configure_logging(settings, level=settings.log.level)
     _demand_mirrors(settings, context.config_path)
     niceness = stand_back(settings.process)
+    share_arenas()
     asyncio.run(_run(settings, context.wiring, _reading(context), niceness))
 
 

@@ -20,6 +20,8 @@ log = structlog.get_logger(__name__)
 
 SECONDS = 10.0
 """Between two looks."""
+AT_REST = 3
+"""So many times as long it is while nothing happens and nothing is wrong."""
 LONGEST = 300
 """Letters of one line: nobody reads more there."""
 
@@ -32,7 +34,7 @@ async def announce(
 
     A mistake of ours in it must not end the looking.
     """
-    said = ""
+    said, walks = "", list[int]()
     counting: asyncio.Task[None] | None = None
     try:
         while True:
@@ -47,7 +49,9 @@ async def announce(
             # Beside this loop: a disk that is full or hangs would stop the looking.
             if counting is None or counting.done():
                 counting = asyncio.create_task(_count_and_keep(health))
-            await assembly.clock.sleep(every)
+            walks, before = [one.walks for one in assembly.workers.values()], walks
+            resting = walks == before and not health.causes
+            await assembly.clock.sleep(every * AT_REST if resting else every)
     finally:
         if counting is not None:
             counting.cancel()

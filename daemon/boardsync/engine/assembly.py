@@ -31,7 +31,6 @@ from boardsync.engine.worker import Worker
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.trash import LocalTrash, open_trash
 from boardsync.servers.directory import DirectoryServer
-from boardsync.servers.invokeai import InvokeAIServer
 from boardsync.servers.port import Server
 from boardsync.servers.wrappers import Bandwidth, Meter, Policy, Shared, Slots, compose
 from boardsync.state import observations, places, transfers
@@ -201,6 +200,9 @@ def bare_server(name: str, settings: ServerSettings, *, used_before: bool) -> Se
     if isinstance(settings, DirectorySettings):
         return DirectoryServer(name, settings.path, used_before=used_before)
     assert isinstance(settings, InvokeAISettings)  # noqa: S101
+    # It brings an HTTP client along, which a daemon of directories would hold for nothing.
+    from boardsync.servers.invokeai import InvokeAIServer
+
     return InvokeAIServer(
         name,
         settings.url,

@@ -21,6 +21,7 @@ from boardsync.engine.changes import Follower
 from boardsync.engine.channels import make_outboxes
 from boardsync.engine.crew import Crew
 from boardsync.engine.health import Health, Running
+from boardsync.engine.memory import give_back_memory
 from boardsync.engine.reload import Reading, Reload, Reloaded
 from boardsync.engine.rights import require_rights
 from boardsync.engine.schedule import follow_clock, make_scheduler, plan_jobs
@@ -284,6 +285,7 @@ class Service:
             if self.assembly.settings.schedule.reconcile_at_start:
                 worker.hint_everything("start")
         self._go_on("timetable", follow_clock(self._scheduler, self.assembly))
+        self._go_on("memory", give_back_memory(self.assembly))
         self._mind_health()
         self._scheduler.start()
 

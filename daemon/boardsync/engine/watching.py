@@ -17,6 +17,8 @@ from boardsync.telemetry.counters import counters
 log = structlog.get_logger(__name__)
 
 CHECK_SECONDS = 2.0
+WELL_SECONDS = 5.0
+"""Between two looks after a watcher, and after one that the kernel tells of everything."""
 
 
 class Watching:
@@ -31,6 +33,7 @@ class Watching:
         self._loop = asyncio.get_running_loop()
         self._watcher: Watcher | None = None
         self._ended = False
+        self._anew = False
         self._ignore_file = b""
         self._losses = 0
         self._last_loss: dict[str, object] | None = None
@@ -51,11 +54,24 @@ class Watching:
                     log.exception("bug: watching failed", mirror=self._worker.mirror.name)
                     failed = repr(error)
                 self.failed, self._answered = failed, self._clock.monotonic()
-                await self._clock.sleep(CHECK_SECONDS)
+                await self._clock.sleep(self._seconds_to_check())
         finally:
             self._ended = True
             if self._watcher is not None:
                 self._watcher.stop()
+
+    def _seconds_to_check(self) -> float:
+        well = self.failed is None and self.kind == "native"
+        return WELL_SECONDS if well else CHECK_SECONDS
+
+    @property
+    def kind(self) -> str:
+        """How the folder is watched now: natively, by polling, or not (yet)."""
+        return "stopped" if self._watcher is None else self._watcher.watching
+
+    def begin_anew(self) -> None:
+        """Give up the watcher at the next check for another one, which tries everything again."""
+        self._anew = True
 
     @property
     def silent_seconds(self) -> float:
@@ -78,7 +94,8 @@ class Watching:
         """A watcher is for one set of rules: a changed ignore file asks for another."""
         mirror = self._worker.mirror
         ignore_file = read_ignore_file(mirror.root)
-        if self._watcher is not None and ignore_file == self._ignore_file:
+        anew, self._anew = self._anew, False
+        if self._watcher is not None and ignore_file == self._ignore_file and not anew:
             self._watcher.check()
             return
         if self._watcher is not None:

@@ -42,7 +42,10 @@ MOST_PATHS = 5000
 
 
 class Worker:
-    """Runs the passes of one mirror, as hints and timers ask."""
+    """Runs the passes of one mirror, as hints and timers ask.
+
+    last: the latest pass. walks: how many looked at all of the folder or of the boards.
+    """
 
     def __init__(self, mirror: Mirror, carrier: Carrier, schedule: ScheduleSettings) -> None:
         self.mirror = mirror
@@ -55,6 +58,8 @@ class Worker:
         self._look = Look(cause="event")
         self._wake = asyncio.Event()
         self._next_listing = 0.0
+        self._boards_told = False
+        self.has_board_news = True
         self._next_ready: float | None = None
         self._next_retry: float | None = None
         self._next_doubt: float | None = None
@@ -63,6 +68,7 @@ class Worker:
         self._retired = False
         self._was_paused = False
         self.last: Pass | None = None
+        self.walks = 0
 
     def wake(self) -> None:
         """Say that what may start is another: by a pause, or by other limits."""
@@ -94,6 +100,18 @@ class Worker:
         self._look.boards = self._look.decide = True
         self._look.cause = cause
         self._wake.set()
+
+    def hint_board_news(self) -> None:
+        """Something happened on the boards: they are listed as soon as they may be again."""
+        self._count_hint("boards")
+        self.has_board_news = True
+        self._wake.set()
+
+    def hear_of_boards(self, *, live: bool) -> None:
+        """From now on list boards when something happened there (live), or by the clock."""
+        if live != self._boards_told:
+            self._boards_told = live
+            self._wake.set()
 
     def _count_hint(self, subject: str) -> None:
         counters.add(names.HINTS, mirror=self.mirror.name, subject=subject)
@@ -156,6 +174,7 @@ class Worker:
         done = await self.reconciler.look(look)
         self._plan_timers(look, done)
         self.last = done
+        self.walks += look.folder or look.boards
         self._count_pass("trouble" if done.troubles else "done")
         self._carrier.wake()
         self._wake.set()
@@ -193,6 +212,8 @@ class Worker:
             look.cause = "settled"
         if self._polls and now >= self._next_listing:
             look.boards = True
+        if look.boards or look.folder:
+            self.has_board_news = False  # what happens from here on asks for another listing
         settled = self._next_ready is not None and now >= self._next_ready
         if settled:
             self._next_ready = None
@@ -203,7 +224,13 @@ class Worker:
 
     @property
     def _polls(self) -> bool:
-        return self.mirror.settings.direction.pulls and self._next_retry is None
+        """Whether a listing is due as soon as the last one is old enough.
+
+        Boards that are heard of are left alone while they are known whole and nothing happens.
+        """
+        if not self.mirror.settings.direction.pulls or self._next_retry is not None:
+            return False
+        return not self._boards_told or self.has_board_news or bool(self.mirror.partly_listed)
 
     def _plan_timers(self, look: Look, done: Pass) -> None:
         clock = self.mirror.clock

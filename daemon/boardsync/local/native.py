@@ -16,6 +16,7 @@ from watchdog.events import (
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -78,12 +79,16 @@ class NativeWatch:
     """Watches one folder that is there, until it is stopped or gets into trouble.
 
     root: absolute and without symlinks, because inotify would watch the link itself.
+    attributes: also tell of files that were given another time, say, and are else as they were.
     """
 
     kind: Literal["native"] = "native"
 
-    def __init__(self, root: bytes, rules: Rules, outbox: Outbox) -> None:
+    def __init__(
+        self, root: bytes, rules: Rules, outbox: Outbox, *, attributes: bool = False
+    ) -> None:
         self._root = root
+        self._events = [*_EVENTS, FileAttribEvent] if attributes else _EVENTS
         self._handler = _Handler(root, outbox)
         try:
             self._inotify = _Inotify(root, rules, outbox)
@@ -96,7 +101,7 @@ class NativeWatch:
         self._inotify.start()
         try:
             self._observer.schedule(
-                self._handler, os.fsdecode(self._root), recursive=True, event_filter=_EVENTS
+                self._handler, os.fsdecode(self._root), recursive=True, event_filter=self._events
             )
             self._observer.start()
         except OSError as error:

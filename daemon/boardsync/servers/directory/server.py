@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import BinaryIO
 
 from boardsync.errors import Bug, ServerRefused
@@ -66,7 +67,7 @@ class DirectoryServer:
         clock_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self.name = name
-        self.capabilities = CAPABILITIES
+        self.capabilities = replace(CAPABILITIES, directory=os.path.abspath(path))
         root = Root(name, os.path.abspath(path), used_before=used_before)
         self._boards = DirectoryBoards(name, root, Ways(scandir, clock_ns, max_bytes))
         self._receiving = Receiving(self._boards, clock_ns)

@@ -1,0 +1,61 @@
+"""Gives memory back that looking at everything took: the next such look may be long after.
+
+What was read of a large folder is freed, but stays with the process: as pages that the C library
+keeps, and in SQLite's caches, one for each connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+
+import structlog
+
+from boardsync.engine.assembly import Assembly
+from boardsync.errors import BoardsyncError
+
+log = structlog.get_logger(__name__)
+
+ARENAS = 2
+_ARENA_MAX = -8
+"""What the C library (glibc, malloc.h) calls M_ARENA_MAX."""
+SECONDS = 30.0
+"""Between two looks whether there is something to give back."""
+
+
+async def give_back_memory(assembly: Assembly) -> None:
+    """Until cancelled, give back what walks and listings took, once they have ended."""
+    given = 0
+    while True:
+        await assembly.clock.sleep(SECONDS)
+        walks = sum(worker.walks for worker in assembly.workers.values())
+        at_work = any(carrier.under_way for carrier in assembly.carriers.values())
+        if walks == given or at_work:
+            continue
+        try:
+            await assembly.state.rest()
+            await asyncio.to_thread(trim)
+        except BoardsyncError as error:
+            log.debug("memory was not given back", why=str(error))
+        given = walks
+
+
+def share_arenas() -> None:
+    """Let all threads take their memory from a few places, before there are any threads.
+
+    By default the C library has up to eight for each core, and each keeps what was freed in it.
+    Python's threads take turns anyway.
+    """
+    try:
+        ctypes.CDLL(None).mallopt(_ARENA_MAX, ARENAS)
+    except (AttributeError, OSError):
+        return
+
+
+def trim() -> bool:
+    """Give free pages back to the kernel. False where the C library has no function for it."""
+    try:
+        libc = ctypes.CDLL(None)
+        return bool(libc.malloc_trim(0))
+    except (AttributeError, OSError):
+        return False
