@@ -14,6 +14,7 @@ import pytest
 from boardsync.state.copies import check_integrity
 from boardsync.state.upgrade import Migrations, shipped, to_head
 from cli.place_kit import Place, everything, wait_until
+from state.damage import damage
 
 
 @pytest.fixture
@@ -79,10 +80,9 @@ def test_what_is_no_sound_backup_changes_nothing(place: Place, file: Path) -> No
     place.json("once")
     place("backup", str(file))
     before = everything(place.state.parent)
-    content = bytearray(file.read_bytes())
-    content[-4096:] = os.urandom(4096)
     damaged, text, newer = (file.with_name(name) for name in ("damaged", "text", "newer"))
-    damaged.write_bytes(content)
+    damaged.write_bytes(file.read_bytes())
+    damage(damaged)
     text.write_text("a picture, perhaps")
     newer.write_bytes(file.read_bytes())
     with closing(sqlite3.connect(newer)) as db, db:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
 import stat
 import time
@@ -16,6 +15,7 @@ import pytest
 from boardsync.config.load import load
 from boardsync.engine.doctor_litter import litter_symptoms
 from cli.place_kit import Place, everything, wait_until
+from state.damage import damage
 
 
 @pytest.fixture
@@ -120,9 +120,7 @@ def test_who_may_read_the_state_and_the_trash_is_told_and_mended(place: Place) -
 
 
 def test_a_damaged_state_is_told_with_what_to_do(place: Place) -> None:
-    content = bytearray(place.state.read_bytes())
-    content[-4096:] = os.urandom(4096)
-    place.state.write_bytes(content)
+    damage(place.state)
     assert "restore-state" in found(place, 1)[f"state {place.state}: content"]
 
 
