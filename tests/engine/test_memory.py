@@ -15,14 +15,6 @@ from boardsync.engine.memory import give_back_memory
 from boardsync.state import places
 from engine.world import World, world
 
-
-def resident_bytes() -> int:
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines():
-        if line.startswith("Rss:"):
-            return int(line.split()[1]) * 1024
-    raise AssertionError
-
-
 glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 
 
@@ -30,37 +22,52 @@ glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C 
 def test_free_pages_go_back_to_the_kernel() -> None:
     kept: list[bytes] = []
     waste = [kept.append(bytes(3000)) or bytes(3000) for _ in range(20_000)]  # type: ignore[func-returns-value]
-    before = resident_bytes()
+    before = memory.resident_bytes()
     del waste[:]
     kept[:-1] = []  # the last one stays above all of them, so that the heap cannot shrink
     memory.trim()
-    assert before - resident_bytes() > 60_000_000
+    assert before - memory.resident_bytes() > 60_000_000
 
 
-async def test_it_is_given_back_once_after_each_walk(
+async def test_it_is_given_back_when_it_has_grown_and_there_is_no_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    held, least = 100_000_000, 90_000_000
+    trims: list[int] = []
+
+    def trim() -> None:
+        nonlocal held
+        trims.append(held)
+        held = least
+
+    monkeypatch.setattr(memory, "resident_bytes", lambda: held)
+    monkeypatch.setattr(memory, "trim", trim)
     async with world(tmp_path) as here:
-        trims: list[int] = []
-        monkeypatch.setattr(memory, "trim", lambda: trims.append(1))
         task = asyncio.create_task(give_back_memory(here.assembly))
         try:
-            for wanted in (1, 2):
-                here.write(f"{wanted}.png", seed=wanted)
-                await here.look()
-                await settled(here, trims, wanted)
+            await pass_time(here)
+            assert trims == [100_000_000]
+            held = least + memory.GROWN - 1
+            await pass_time(here)
+            assert len(trims) == 1
+            held = least + memory.GROWN
+            under_way = here.assembly.carriers["server"]._under_way
+            under_way[1] = None  # type: ignore[assignment]
+            await pass_time(here)
+            assert len(trims) == 1
+            under_way.clear()
+            await pass_time(here)
+            assert len(trims) == 2
         finally:
             task.cancel()
 
 
-async def settled(here: World, trims: list[int], wanted: int) -> None:
-    async with asyncio.timeout(20):
-        while len(trims) < wanted:
-            await asyncio.sleep(0.01)
-    ahead = here.clock.ahead
-    while here.clock.ahead - ahead < 10 * memory.SECONDS:
-        await asyncio.sleep(0)
-    assert len(trims) == wanted
+async def pass_time(here: World) -> None:
+    """Let several looks pass, with the threads that they need."""
+    until = here.clock.ahead + 20 * memory.SECONDS
+    while here.clock.ahead < until:
+        await asyncio.sleep(0.005)
+    await asyncio.sleep(0.1)
 
 
 async def test_a_state_that_rests_is_read_and_written_as_before(tmp_path: Path) -> None:
