@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from boardsync.engine.alarms import Alarms
-from boardsync.engine.announce import LONGEST, announce, standing
+from boardsync.engine.announce import AT_REST, LONGEST, SECONDS, announce, standing
 from boardsync.engine.health import Health
 from boardsync.errors import ServerUnreachable
-from engine.world import World, world
+from engine.world import SkippingClock, World, world
 
 TRASH = {"file_deleted": "trash"}
 
@@ -82,3 +82,40 @@ async def test_it_is_told_once_for_each_change(here: World) -> None:
     assert told[0] == told[-1] == "watching m"
     assert [line for line in told if "refused" in line] == told[1:-1]
     assert len(told) == 3
+
+
+async def test_it_looks_less_often_while_nothing_happens_and_all_is_well(here: World) -> None:
+    waits: list[float] = []
+
+    class Noting(SkippingClock):
+        async def sleep(self, seconds: float) -> None:
+            waits.append(seconds)
+            await asyncio.sleep(0.01)
+
+    async def waited() -> float:
+        waits.clear()
+        async with asyncio.timeout(20):
+            while len(waits) < 3:
+                await asyncio.sleep(0.01)
+        return waits[-1]
+
+    here.assembly.clock = Noting()
+    health = Health(here.assembly)
+    telling = asyncio.create_task(
+        announce(here.assembly, health, Alarms(here.assembly, ()), lambda _: None)
+    )
+    try:
+        assert await waited() == SECONDS * AT_REST
+        here.server.faults.unreachable = True
+        await here.look(patience=0.0)
+        assert await waited() == SECONDS
+        here.server.faults.unreachable = False
+        await here.look()
+        assert await waited() == SECONDS * AT_REST
+        here.assembly.workers["m"].walks += 1
+        waits.clear()
+        async with asyncio.timeout(20):
+            while SECONDS not in waits:
+                await asyncio.sleep(0.01)
+    finally:
+        telling.cancel()

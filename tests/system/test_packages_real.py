@@ -82,6 +82,40 @@ def test_a_wheel_of_the_sdist_is_the_same(wheel: Path, sdist: Path, tmp_path: Pa
     assert contents(rootfs.wheel(tmp_path / "again", source=source)) == contents(wheel)
 
 
+TOOLS = {
+    "pipx": ("pipx", "install", "--python", sys.executable),
+    "uv": ("uv", "tool", "install", "--python", sys.executable),
+}
+
+
+@pytest.mark.parametrize("name", TOOLS)
+def test_the_tools_that_keep_commands_apart_install_it(
+    name: str, tmp_path: Path, wheel: Path
+) -> None:
+    """Each into a home of its own, by the tool's newest version."""
+    subprocess.run([sys.executable, "-m", "venv", tmp_path / "tool"], check=True)
+    pip = [tmp_path / "tool/bin/python", "-m", "pip", "install", "--quiet", name]
+    subprocess.run(pip, check=True)
+    commands = tmp_path / "bin"
+    places = {
+        "PIPX_HOME": tmp_path / "kept", "PIPX_BIN_DIR": commands, "PIPX_MAN_DIR": tmp_path / "man",
+        "UV_TOOL_DIR": tmp_path / "kept", "UV_TOOL_BIN_DIR": commands,
+    }  # fmt: skip
+    environment = os.environ | {key: str(place) for key, place in places.items()}
+    done = subprocess.run(
+        [tmp_path / "tool/bin" / TOOLS[name][0], *TOOLS[name][1:], wheel],
+        env=environment, capture_output=True, text=True, cwd=tmp_path, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    said = subprocess.run(
+        [commands / "boardsync", "version"], capture_output=True, text=True, check=True,
+        cwd=tmp_path, env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
+    ).stdout  # fmt: skip
+    assert said.startswith("boardsync ")
+    assert (tmp_path / "kept").is_dir()
+    assert len(list(tmp_path.glob("kept/**/share/man/man1/boardsync.1"))) == 1
+
+
 def test_it_runs_where_it_was_installed(installed: Installed) -> None:
     assert installed("version").startswith("boardsync ")
     assert (installed.home / "share/man/man1/boardsync.1").exists()

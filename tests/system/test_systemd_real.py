@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from cli.place_kit import picture, put
@@ -280,6 +281,48 @@ class TestTrouble:
         finally:
             running.configure()
             running.machine("systemctl", "start", UNIT)
+        assert running.runs()
+
+
+class TestPasswords:
+    """What is root's alone reaches the service by systemd, as a credential."""
+
+    TOKEN = "correct-horse-battery-staple"
+
+    def ask(self, port: int, token: str) -> int:
+        """Ask for a pass over TCP; return the status."""
+        return httpx.post(
+            f"http://127.0.0.1:{port}/once", json={}, timeout=60,
+            headers={"authorization": f"Bearer {token}"},
+        ).status_code  # fmt: skip
+
+    def test_a_credential_is_read_by_the_service_and_by_nobody_else(self, running: Daemon) -> None:
+        machine, port = running.machine, free_port()
+        secret = running.settings.with_name("http-token")
+        secret.write_text(f"{self.TOKEN}\n")
+        secret.chmod(0o600)
+        drop_in = machine.root / f"etc/systemd/system/{UNIT}.d/credential.conf"
+        http = f"http: {{listen: {port}, token: {{credential: http-token}}}}\n"
+        try:
+            running.settings.write_text(running.settings.read_text() + http)
+            machine("systemctl", "restart", UNIT, code=1)
+            assert running.told()["ExecMainStatus"] == "78"
+            assert "The systemd credential http-token cannot be read" in machine.journal(UNIT)
+
+            drop_in.write_text("[Service]\nLoadCredential=http-token:/etc/boardsync/http-token\n")
+            machine("systemctl", "daemon-reload")
+            machine("systemctl", "restart", UNIT)
+            assert self.ask(port, self.TOKEN) == 200
+            assert self.ask(port, "another-token-of-this-length") == 401
+            inside = ("runuser", "-u", "boardsync", "--", "cat", "/etc/boardsync/http-token")
+            assert "Permission denied" in machine(*inside, code=1)
+            assert self.TOKEN not in machine.journal(UNIT)
+        finally:
+            drop_in.unlink(missing_ok=True)
+            secret.unlink()
+            running.configure()
+            machine("systemctl", "daemon-reload")
+            machine("systemctl", "restart", UNIT)
         assert running.runs()
 
 

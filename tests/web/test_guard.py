@@ -74,7 +74,8 @@ class TestNames:
         "host",
         ["evil.example", "evil.example:8765", "127.0.0.1.evil.example", "localhost.evil.example",
          "evil.example#localhost", "localhost@evil.example", "127.0.0.2", "0.0.0.0:8765",
-         "2130706433", "127.1", "[::ffff:127.0.0.1]", "[::1", "::1]", "localhost:8765:8765",
+         "2130706433", "127.1", "[::ffff:127.0.0.1]", "[::1", "::1]", "::1", "::1:8765",
+         "localhost:8765:8765",
          "localhost:", "localhost:x", "localhost evil.example", "localhost,evil.example", "",
          "xn--localhost", "localhost\t", "mirror.example.evil.example"],
     )  # fmt: skip

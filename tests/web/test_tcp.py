@@ -30,8 +30,17 @@ TOKEN = "correct-horse-battery-staple"
 BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 
+@pytest.fixture
+def ipv6() -> None:
+    """Skip where this machine has no IPv6, not even to itself."""
+    try:
+        free_port("::1")
+    except OSError as error:
+        pytest.skip(f"::1 is not there: {error}")
+
+
 def free_port(host: str = "127.0.0.1") -> int:
-    with socket.socket() as asking:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as asking:
         asking.bind((host, 0))
         return int(asking.getsockname()[1])
 
@@ -53,8 +62,8 @@ def service_at(here: World, tmp_path: Path, listen: object, token: str = TOKEN) 
 
 
 @contextlib.asynccontextmanager
-async def asking(port: int) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=20) as made:
+async def asking(port: int, host: str = "127.0.0.1") -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(base_url=f"http://{host}:{port}", timeout=20) as made:
         yield made
 
 
@@ -128,6 +137,45 @@ class TestSockets:
         with pytest.raises(SettingsError, match="other machines"):
             await serving(service, None, everywhere).__aenter__()
         socket.create_server(("127.0.0.1", port)).close()
+
+    @pytest.mark.usefixtures("ipv6")
+    async def test_the_loopback_of_ipv6_is_this_machine_to_itself_alone(
+        self, here: World, tmp_path: Path
+    ) -> None:
+        port = free_port("::1")
+        service = service_at(here, tmp_path, f"[::1]:{port}")
+        async with serving(service, None), asking(port, "[::1]") as tcp:
+            assert (await tcp.get("/version")).status_code == 200
+            assert (await tcp.post("/again", json={"subject": "a"})).status_code == 401
+            answer = await tcp.post("/again", json={"subject": "a"}, headers=BEARER)
+            assert answer.status_code == 200
+            for host, status in (
+                (f"[::1]:{port}", 200), ("[::1]", 200), (f"[0:0:0:0:0:0:0:1]:{port}", 200),
+                (f"localhost:{port}", 200), (f"[::2]:{port}", 403), (f"::1:{port}", 403),
+            ):  # fmt: skip
+                assert (await tcp.get("/version", headers={"host": host})).status_code == status
+            with pytest.raises(httpx.ConnectError):
+                async with asking(port) as other:
+                    await other.get("/version")
+
+    @pytest.mark.usefixtures("ipv6")
+    async def test_it_lets_look_without_a_token_and_all_addresses_of_ipv6_do_not(
+        self, here: World, tmp_path: Path
+    ) -> None:
+        port = free_port("::1")
+        service = service_at(here, tmp_path, f"[::1]:{port}")
+        http = service.assembly.settings.http.model_copy(update={"token": None})
+        service.assembly.settings = service.assembly.settings.model_copy(update={"http": http})
+        async with serving(service, None), asking(port, "[::1]") as tcp:
+            assert (await tcp.get("/version")).status_code == 200
+            assert (await tcp.post("/again", json={"subject": "a"})).status_code == 403
+
+        service = service_at(here, tmp_path, f"[::]:{port}")
+        async with serving(service, None), asking(port, "[::1]") as tcp:
+            assert (await tcp.get("/version")).status_code == 401
+            assert (await tcp.get("/version", headers=BEARER)).status_code == 200
+            async with asking(port) as old:  # one socket answers for the other protocol, too
+                assert (await old.get("/version", headers=BEARER)).status_code == 200
 
     async def test_a_token_that_could_be_guessed_is_refused(
         self, here: World, tmp_path: Path

@@ -89,7 +89,9 @@ class ScheduleSettings(Section):
         default=2.0, description="Shortest time between two looks at a board that is busy."
     )
     listing_poll_max: Interval = Field(
-        default=60.0, description="Longest time between two looks at a board that is quiet."
+        default=60.0,
+        description="Longest time between two looks at a board that is quiet. One in a directory "
+        "of this machine is looked at when something happens there, and else at the comparisons.",
     )
     history_keep: Interval = Field(
         default=30 * 86_400.0, description="How long past runs and their steps are remembered."

@@ -1,13 +1,14 @@
 """Gives memory back that looking at everything took: the next such look may be long after.
 
-What was read of a large folder is freed, but stays with the process: as pages that the C library
-keeps, and in SQLite's caches, one for each connection.
+What was read of a large folder, or for somebody who asked, is freed, but stays with the process:
+as pages that the C library keeps, and in SQLite's caches, one for each connection.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 
 import structlog
 
@@ -21,23 +22,34 @@ _ARENA_MAX = -8
 """What the C library (glibc, malloc.h) calls M_ARENA_MAX."""
 SECONDS = 30.0
 """Between two looks whether there is something to give back."""
+GROWN = 4_000_000
+"""Bytes that are worth it."""
+_PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 async def give_back_memory(assembly: Assembly) -> None:
-    """Until cancelled, give back what walks and listings took, once they have ended."""
-    given = 0
+    """Until cancelled, give back what was taken since the last time, once there is no work."""
+    lowest = 0
     while True:
         await assembly.clock.sleep(SECONDS)
-        walks = sum(worker.walks for worker in assembly.workers.values())
         at_work = any(carrier.under_way for carrier in assembly.carriers.values())
-        if walks == given or at_work:
+        if at_work or resident_bytes() < lowest + GROWN:
             continue
         try:
             await assembly.state.rest()
             await asyncio.to_thread(trim)
         except BoardsyncError as error:
             log.debug("memory was not given back", why=str(error))
-        given = walks
+        lowest = resident_bytes()
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process holds; 0 where nobody knows."""
+    try:
+        with open("/proc/self/statm", "rb") as stream:
+            return int(stream.read().split()[1]) * _PAGE
+    except OSError:
+        return 0
 
 
 def share_arenas() -> None:

@@ -94,7 +94,8 @@ class NativeWatch:
             self._inotify = _Inotify(root, rules, outbox)
         except OSError as error:
             raise _classified(error) from error
-        self._observer = BaseObserver(InotifyFullEmitter, inotify_fd=self._inotify)
+        emitter = _AttributesToo if attributes else InotifyFullEmitter
+        self._observer = BaseObserver(emitter, inotify_fd=self._inotify)
 
     def start(self) -> None:
         """Watch every directory, then return. Raises LimitReached, or OSError as it comes."""
@@ -138,6 +139,13 @@ class NativeWatch:
     def counts(self) -> dict[str, int]:
         """Return how often the kernel's queue overflowed."""
         return {"overflows": self._inotify.overflows}
+
+
+class _AttributesToo(InotifyFullEmitter):
+    """Tells of changed times and rights, too: watchdog's filter asks the kernel for none."""
+
+    def get_event_mask_from_filter(self) -> Mask:
+        return Mask(super().get_event_mask_from_filter() | InotifyConstants.IN_ATTRIB)
 
 
 class _Handler(FileSystemEventHandler):

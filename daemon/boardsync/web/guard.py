@@ -204,6 +204,8 @@ def _host_of(text: str) -> str:
         return plain_host(text)
     if not port.isascii() or not port.isdigit():
         raise ValueError("no port")
+    if ":" in host and not host.startswith("["):
+        raise ValueError("an IPv6 address without brackets: where it ends nobody knows")
     return plain_host(host)
 
 
