@@ -13,13 +13,12 @@ regular file is read, and nothing is waited for. Errors are those of `boardsync.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, Final, TypedDict
 
-from boardsync.errors import FileChanging, Missing, PictureRefused
+from boardsync.errors import BoardsyncError, FileChanging, Missing, PictureRefused, TryAgain
 from boardsync.files.disk import PathArg
 from boardsync.files.snapshot import reading
 from boardsync.formats import (
@@ -27,22 +26,25 @@ from boardsync.formats import (
     HEAD_SIZE,
     PNG,
     WEBP,
-    format_by_extension,
     is_supported_file,
     sniff,
 )
 from boardsync.formats.embedded import InMemory, Readable, Text, embedded_texts
 from boardsync.picture.generation import GenerationData, Lora, Scalar, Told, interpret
+from boardsync.picture.grouping import Group, Picture, grouped, id_and_seed, in_order
 
 __all__ = [
     "SUPPORTED_FILE_EXTENSIONS",
     "GenerationData",
+    "Group",
     "Lora",
     "Parameters",
+    "Picture",
     "Scalar",
     "Text",
     "Told",
     "extract_id_and_seed",
+    "groups",
     "is_supported_file",
     "read",
     "read_content",
@@ -56,7 +58,6 @@ SUPPORTED_FILE_EXTENSIONS: Final = tuple(
 
 _HIDING: Final = (PNG, WEBP)
 """Formats whose pixels may hide texts: those that keep every bit."""
-_ID_AND_SEED: Final = re.compile(r"([0-9]{1,100})-([0-9]{1,100})\Z")
 
 
 class Parameters(TypedDict):
@@ -107,11 +108,60 @@ def read_parameters(path: PathArg) -> Parameters:
 
 def extract_id_and_seed(name: str | os.PathLike[str]) -> tuple[int, int] | tuple[None, None]:
     """Return id and seed of a picture named `{id}-{seed}.ext`; twice None for any other name."""
-    base = os.path.basename(os.fspath(name))
-    found = _ID_AND_SEED.match(os.path.splitext(base)[0])
-    if found is None or format_by_extension(base) is None:
-        return None, None
-    return int(found[1]), int(found[2])
+    return id_and_seed(os.path.basename(os.fspath(name)))
+
+
+def groups(
+    folder: PathArg,
+    *,
+    recursive: bool = False,
+    data: bool = True,
+    pixels: bool = True,
+    unlisted: list[tuple[str, str]] | None = None,
+) -> Iterator[Group]:
+    """Group a folder's pictures by consecutive seeds, each directory by itself.
+
+    Pictures named `{id}-{seed}.ext` have their seeds from there, others from their generation
+    data; where both tell one and disagree, the name wins and the picture says so. recursive: the
+    directories below, too, in the order of their names. data: False reads no file, so that
+    names alone count. pixels: as for `read`, and only for pictures whose names tell no seed.
+
+    Left alone are what a mirror never sends (hidden and temporary files) and symlinks. A picture
+    that cannot be read says so in its record and is grouped by its name. unlisted: gets the
+    directories below that could not be listed, with the reason, the first thousand of them.
+    The first group that is asked for raises FolderAway, or Missing for what names no folder.
+    """
+    # Rules need a library of patterns, which reading a picture does not.
+    from boardsync.local.ignore import Rules
+    from boardsync.local.scan import ScanReport, directories
+
+    root = os.path.abspath(os.fsencode(folder))
+    if b"\0" in root:
+        raise Missing(f"{os.fsdecode(folder)!r}: no folder can have this name")
+    report = ScanReport()
+    for directory, names in directories(root, Rules(pull_into=None), report, recursive=recursive):
+        ordered = in_order(os.fsdecode(name) for name in names)
+        del names
+        place = os.path.join(root, directory)
+        told = (_with_data(place, each, pixels) for each in ordered) if data else ordered
+        yield from grouped(told, os.fsdecode(directory))
+    if unlisted is not None:
+        unlisted += ((os.fsdecode(path), why) for path, why in report.unreadable)
+
+
+def _with_data(directory: bytes, picture: Picture, pixels: bool) -> Picture:
+    """Complete what the name tells by what the generation data does."""
+    path = os.path.join(directory, os.fsencode(picture.name))
+    try:
+        seed = read(path, pixels=pixels and picture.seed is None).seed
+    except BoardsyncError as error:
+        words = str(error).removeprefix(f"{os.fsdecode(path)}: ")
+        return replace(picture, error=words, try_again=isinstance(error, TryAgain))
+    if seed is None or seed.value == picture.seed:
+        return picture
+    if picture.seed is None:
+        return replace(picture, seed=seed.value, source=seed.source)
+    return replace(picture, other=seed)
 
 
 def _raw(texts: tuple[Text, ...]) -> str:

@@ -98,5 +98,11 @@ def test_nothing_of_a_picture_reaches_the_terminal_as_a_command(tmp_path: Path) 
         assert "\\x1b[2J\\x07evil" in told
 
 
+def test_an_error_about_a_name_that_is_no_text_is_still_json(tmp_path: Path) -> None:
+    told = call("metadata", "--json", f"{tmp_path}/\udcff.png")
+    [record] = json.loads(told.stdout_bytes)
+    assert record["error"] == f"{tmp_path}/\\udcff.png: there is no such file"
+
+
 def test_files_are_needed() -> None:
     assert call("metadata").exit_code == 2

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from boardsync.errors import FolderAway
 from boardsync.files.snapshot import stat_of
 from boardsync.local.ignore import Reason, Rules
-from boardsync.local.scan import Found, RootIdentity, ScanReport, scan
+from boardsync.local.scan import Found, RootIdentity, ScanReport, directories, scan
 from places import fill, in_namespace, unprivileged
 
 
@@ -311,3 +311,33 @@ assert report.mounts == [] and report.complete
 def test_a_disk_mounted_inside_is_entered_and_named(tmp_path: Path) -> None:
     (tmp_path / "disk").mkdir()
     in_namespace(MOUNTED, str(tmp_path), mounts=True)
+
+
+def by_directory(root: Path, report: ScanReport) -> list[tuple[bytes, list[bytes]]]:
+    return list(directories(os.fsencode(root), Rules(), report, recursive=True))
+
+
+def test_directories_come_before_what_is_in_them_with_their_own_pictures(tmp_path: Path) -> None:
+    fill(
+        tmp_path, "b.png", "a/2.png", "a/1.png", "a/x.txt", "a/deep/3.png", ".hidden/4.png", "c.png"
+    )
+    report = ScanReport()
+    assert by_directory(tmp_path, report) == [
+        (b"", [b"b.png", b"c.png"]), (b"a", [b"1.png", b"2.png"]), (b"a/deep", [b"3.png"]),
+    ]  # fmt: skip
+    assert report.directories == 3
+    alone = directories(os.fsencode(tmp_path), Rules(), report, recursive=False)
+    assert list(alone) == [(b"", [b"b.png", b"c.png"])]
+
+
+def test_of_directories_too_one_swapped_for_a_symlink_midway_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    fill(tmp_path, "in/a/1.png", "in/b/2.png", "out/secret.png")
+    report = ScanReport()
+    found = directories(os.fsencode(tmp_path / "in"), Rules(), report, recursive=True)
+    assert next(found) == (b"", [])
+    shutil.rmtree(tmp_path / "in" / "b")
+    (tmp_path / "in" / "b").symlink_to(tmp_path / "out")
+    assert list(found) == [(b"a", [b"1.png"]), (b"b", [])]
+    assert report.symlinks == [b"b"]

@@ -46,6 +46,7 @@ COMMANDS = {
     "boards": ("boardsync.cli.boards", "boards"),
     "images": ("boardsync.cli.images", "images"),
     "metadata": ("boardsync.cli.metadata", "metadata"),
+    "groups": ("boardsync.cli.groups", "groups"),
     "service": ("boardsync.cli.service", "service"),
     "completion": ("boardsync.cli.setup", "completion"),
     "version": ("boardsync.cli.setup", "version"),

@@ -100,7 +100,7 @@ def _print_json(results: Iterator[tuple[str, GenerationData | BoardsyncError]], 
     for path, result in results:
         record: dict[str, Any] = {"file": printable(path)}
         if isinstance(result, BoardsyncError):
-            record |= {"error": str(result), "try_again": isinstance(result, TryAgain)}
+            record |= {"error": printable(str(result)), "try_again": isinstance(result, TryAgain)}
             click.echo(f"boardsync: {_complaint(path, result)}", err=True)
         else:
             record |= _as_json(result, raw)

@@ -27,6 +27,7 @@ __all__ = [
     "Gone",
     "RootIdentity",
     "ScanReport",
+    "directories",
     "open_root",
     "read_ignore_file",
     "scan",
@@ -101,6 +102,27 @@ def scan_paths(
                 yield found
     _finish(root, report, disk)
     yield from (Gone(path) for path in gone if not report.unproven(path))
+
+
+def directories(
+    root: bytes, rules: Rules, report: ScanReport, *, recursive: bool, disk: Disk = SYSTEM
+) -> Iterator[tuple[bytes, list[bytes]]]:
+    """Yield a folder, and with `recursive` all below it, each with the names of its pictures.
+
+    Paths are relative, names in byte order, and a directory comes before what is in it. For who
+    looks at a directory as a whole: pictures are listed, not looked at. Raises as `scan` does.
+    """
+    report.root = open_root(root, disk)
+    base = _base(root)
+    ahead = [(b"", report.root.device)]
+    while ahead:
+        prefix, device = ahead.pop()
+        level = _enter(base, prefix, device, rules, report, disk)
+        names = list(level.names)
+        if recursive:
+            below = (prefix + name for name in reversed(names) if name[-1] == _SLASH)
+            ahead.extend((path, level.device) for path in below)
+        yield prefix[:-1], [name for name in names if name[-1] != _SLASH]
 
 
 def list_directory(
