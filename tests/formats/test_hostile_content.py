@@ -18,8 +18,8 @@ from boardsync.formats.whole import WALKS, check
 from picture_samples import sample
 
 MEBIBYTE = 1 << 20
-TOO_LONG = 2.5
-"""Seconds for a mebibyte or a few of them. Linear walks take a tenth; quadratic ones minutes."""
+TOO_LONG = 10.0
+"""Seconds of CPU for a mebibyte or a few of them. Linear walks take a quarter; others minutes."""
 
 
 @given(st.binary(max_size=300))
