@@ -24,7 +24,7 @@ from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
 from boardsync.plan.links import Policy
-from boardsync.state import cases, departures, holds, links, observations, runs, transfers
+from boardsync.state import absence, cases, departures, holds, links, observations, runs, transfers
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
@@ -288,7 +288,7 @@ def _record(
         return run
     number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
     follows = [action for _, action in plan.actions if action.kind is ActionKind.FOLLOW]
-    _follow(c, follows, moment)
+    _follow(c, mirror.number, follows, moment)
     found = [
         _new_link(mirror, board, action, number)
         for board, action in plan.actions
@@ -305,7 +305,7 @@ def _record(
     return number
 
 
-def _follow(c: Connection, follows: Sequence[Action], moment: int) -> None:
+def _follow(c: Connection, mirror: int, follows: Sequence[Action], moment: int) -> None:
     """Let links go where their files went, all of them before any takes its place there."""
     earlier = [links.earlier(c, _number(action)) for action in follows]
     for action, numbers in zip(follows, earlier, strict=True):
@@ -314,6 +314,10 @@ def _follow(c: Connection, follows: Sequence[Action], moment: int) -> None:
         links.change(c, _number(action), moment, path=path)
     for action in follows:
         links.take_place(c, _number(action), moment)
+    gone = [
+        path for path in map(_target, follows) if observations.find_file(c, mirror, path) is None
+    ]
+    absence.note_files_gone(c, mirror, gone, moment)
 
 
 def _leave_out_leaving(c: Connection, mirror: Mirror, plan: Plan) -> None:

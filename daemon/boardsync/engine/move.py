@@ -121,6 +121,9 @@ class Mover:
                 version=link.version if edited else moved.version,
             )  # fmt: skip
             links.take_place(c, link.id, moment)
+            if observations.find_file(c, transfer.mirror, target) is None:
+                # Deleted while its item was moved, when no link was there to tell of it.
+                absence.note_files_gone(c, transfer.mirror, [target], moment)
             _see_to_others(c, link, board, moved, edited=edited)
             moves.add(
                 c, moment, mirror=transfer.mirror, run=transfer.run, what=moves.ITEM,
