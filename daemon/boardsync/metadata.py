@@ -145,6 +145,7 @@ def groups(
         place = os.path.join(root, directory)
         told = (_with_data(place, each, pixels) for each in ordered) if data else ordered
         yield from grouped(told, os.fsdecode(directory))
+        del ordered, told  # before the next directory is listed
     if unlisted is not None:
         unlisted += ((os.fsdecode(path), why) for path, why in report.unreadable)
 
