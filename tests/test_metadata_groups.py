@@ -135,8 +135,9 @@ def test_what_names_no_folder_is_told(tmp_path: Path) -> None:
     for path in ("missing", "a.png"):
         with pytest.raises(FolderAway, match=f"{path}: (missing|not a directory)"):
             next(groups(tmp_path / path))
-    with pytest.raises(Missing, match="no folder can have this name"):
-        next(groups("a\0b"))
+    for name in ("a\0b", ""):
+        with pytest.raises(Missing, match="no folder can have this name"):
+            next(groups(name))
 
 
 def test_what_may_not_be_read_or_listed_is_told() -> None:
