@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -134,8 +135,9 @@ def test_what_names_no_folder_is_told(tmp_path: Path) -> None:
     for path in ("missing", "a.png"):
         with pytest.raises(FolderAway, match=f"{path}: (missing|not a directory)"):
             next(groups(tmp_path / path))
-    with pytest.raises(Missing, match="no folder can have this name"):
-        next(groups("a\0b"))
+    for name in ("a\0b", ""):
+        with pytest.raises(Missing, match="no folder can have this name"):
+            next(groups(name))
 
 
 def test_what_may_not_be_read_or_listed_is_told() -> None:
@@ -152,3 +154,26 @@ def test_what_may_not_be_read_or_listed_is_told() -> None:
     assert _names(found) == [["1-5.png", "2-6.png"], ["4-8.png"]]
     assert found[0].pictures[1].error == "may not be read: permission denied"
     assert unlisted == [("shut", "permission denied")]
+
+
+def test_many_large_directories_take_the_memory_of_one(tmp_path: Path) -> None:
+    """What one directory holds is let go of before the next one is listed."""
+    for directory in "abcd":
+        (tmp_path / directory).mkdir()
+        for number in range(2000):
+            (tmp_path / directory / f"{number}-{number * 2}.png").touch()
+
+    def peak(**options: bool) -> int:
+        tracemalloc.start()
+        try:
+            assert sum(1 for _ in groups(tmp_path / "a", data=False)) == 2000
+            tracemalloc.reset_peak()
+            before, _ = tracemalloc.get_traced_memory()
+            folder = tmp_path if options else tmp_path / "a"
+            count = sum(1 for _ in groups(folder, data=False, **options))
+            assert count == (8000 if options else 2000)
+            return tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+
+    assert peak(recursive=True) < 1.35 * peak()

@@ -135,9 +135,10 @@ def groups(
     from boardsync.local.ignore import Rules
     from boardsync.local.scan import ScanReport, directories
 
-    root = os.path.abspath(os.fsencode(folder))
-    if b"\0" in root:
-        raise Missing(f"{os.fsdecode(folder)!r}: no folder can have this name")
+    name = os.fsencode(folder)
+    if not name or b"\0" in name:
+        raise Missing(f"{os.fsdecode(name)!r}: no folder can have this name")
+    root = os.path.abspath(name)
     report = ScanReport()
     for directory, names in directories(root, Rules(pull_into=None), report, recursive=recursive):
         ordered = in_order(os.fsdecode(name) for name in names)
@@ -145,6 +146,7 @@ def groups(
         place = os.path.join(root, directory)
         told = (_with_data(place, each, pixels) for each in ordered) if data else ordered
         yield from grouped(told, os.fsdecode(directory))
+        del ordered, told  # before the next directory is listed
     if unlisted is not None:
         unlisted += ((os.fsdecode(path), why) for path, why in report.unreadable)
 

@@ -100,16 +100,21 @@ def _seeds(group: Group) -> str:
 
 
 def _print_json(found: Iterable[Group]) -> None:
-    """Print a list, one object after the other."""
+    """Print a list, one picture after the other: a single group may hold 100,000 of them."""
     separator = "[\n"
     for group in found:
-        record = json.dumps(_as_json(group), indent=2, ensure_ascii=False)
-        click.echo(separator + record, nl=False)
-        separator = ",\n"
+        head = json.dumps(_head_as_json(group), indent=2, ensure_ascii=False)
+        click.echo(separator + head.removesuffix("\n}"), nl=False)
+        separator = ',\n  "pictures": [\n'
+        for picture in group.pictures:
+            record = json.dumps(_picture_as_json(picture), ensure_ascii=False)
+            click.echo(f"{separator}    {record}", nl=False)
+            separator = ",\n"
+        click.echo("\n  ]\n}", nl=False)
     click.echo("[]" if separator == "[\n" else "\n]")
 
 
-def _as_json(group: Group) -> dict[str, Any]:
+def _head_as_json(group: Group) -> dict[str, Any]:
     return {
         "directory": printable(group.directory),
         "group": group.number,
@@ -117,7 +122,6 @@ def _as_json(group: Group) -> dict[str, Any]:
         "count": len(group.pictures),
         "first_seed": group.first_seed,
         "last_seed": group.last_seed,
-        "pictures": [_picture_as_json(picture) for picture in group.pictures],
     }
 
 
