@@ -185,3 +185,18 @@ def test_a_daemon_that_waits_for_room_can_be_stopped_and_goes_on_at_its_next_sta
     tmp_path: Path,
 ) -> None:
     in_namespace(_ON_A_SMALL_DISK + _STOPS, str(tmp_path), mounts=True)
+
+
+def test_a_daemon_whose_state_is_taken_away_puts_it_back_and_ends(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    pictures = {"one.png": place.picture("one.png")}
+    with place.daemon() as daemon:
+        wait_until(lambda: place.json("status")["mirrors"][0]["synced"] == 1, daemon.told)
+        place.state.unlink()
+
+        assert daemon.ends() == 75
+        assert "was taken away while it was in use" in daemon.told().splitlines()[-1]
+        assert "Traceback" not in daemon.told()
+
+    assert place.json("status")["mirrors"][0]["synced"] == 1
+    assert place.on_board() == pictures

@@ -275,7 +275,7 @@ class Service:
             raise self._damage
 
     def _give_up(self, damage: BoardsyncError) -> None:
-        log.error("stopping: the next start rebuilds the state file", reason=str(damage))
+        log.error("stopping: the state file must not be used any longer", reason=str(damage))
         self._damage = damage
         self.stop()
 

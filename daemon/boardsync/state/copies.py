@@ -16,12 +16,24 @@ def copy_database(source: Path, target: Path) -> None:
 
     A copy that fails leaves nothing behind. Raises NoRoom, NeedsPerson or TryAgain.
     """
+    with (
+        opening(target),
+        contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as original,
+    ):
+        copy_open_database(original, target)
+
+
+def copy_open_database(original: sqlite3.Connection, target: Path) -> None:
+    """The same of what a connection has open, which need not be a file with a name any more.
+
+    The connection is in no transaction: SQLite would wait for its end for ever.
+    """
     temporary = target.with_name(target.name + ".part")
     with opening(target):
         # What a killed copy left would be taken for a database to overwrite.
         temporary.unlink(missing_ok=True)
         try:
-            _copy(source, temporary)
+            _copy(original, temporary)
             temporary.replace(target)
         except BaseException:
             temporary.unlink(missing_ok=True)
@@ -29,12 +41,9 @@ def copy_database(source: Path, target: Path) -> None:
         fsync_directory(target.parent)
 
 
-def _copy(source: Path, target: Path) -> None:
+def _copy(original: sqlite3.Connection, target: Path) -> None:
     os.close(os.open(target, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    with (
-        contextlib.closing(sqlite3.connect(f"{source.as_uri()}?mode=ro", uri=True)) as original,
-        contextlib.closing(sqlite3.connect(target)) as copy,
-    ):
+    with contextlib.closing(sqlite3.connect(target)) as copy:
         original.backup(copy)
     with target.open("rb+") as stream:
         os.fsync(stream.fileno())

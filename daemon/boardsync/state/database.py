@@ -24,6 +24,7 @@ from sqlalchemy.pool import QueuePool
 from boardsync.errors import TryAgain
 from boardsync.state import upgrade
 from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.displaced import Place
 from boardsync.state.health import Health, suspicion_of
 from boardsync.state.trouble import opening
 from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
@@ -43,17 +44,19 @@ class State:
 
     def __init__(
         self, health: Health, path: Path, reader: Engine, writer: Writer,
-        set_aside: Path | None = None,
+        set_aside: Path | None = None, place: Place | None = None,
     ) -> None:  # fmt: skip
         self.health = health
         self.path = path
         self.set_aside = set_aside
         self._reader = reader
         self._writer = writer
+        self._place = place
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection that sees one consistent moment. Do not await the network in it."""
+        self._require_place()
         try:
             with self._reader.connect() as connection:
                 try:
@@ -69,10 +72,12 @@ class State:
 
     async def write(self, work: Work[T]) -> T:
         """Run `work(connection)` in a transaction; return once it is durable."""
+        self._require_place()
         return await self._writer.write(work)
 
     def write_now(self, work: Work[T]) -> T:
         """The same, for threads."""
+        self._require_place()
         return self._writer.write_now(work)
 
     async def rest(self) -> None:
@@ -104,7 +109,18 @@ class State:
         The writer goes last: only it may move what is in the log into the file.
         """
         self._reader.dispose()
-        self._writer.close()
+        displaced = self._place is not None and self._place.complaint() is not None
+        self._writer.close(self._place.rescue if self._place is not None and displaced else None)
+        if self._place is not None:
+            self._place.close()
+            self._place = None
+
+    def _require_place(self) -> None:
+        """Raise TryAgain when the file in use is not the one in its place any more."""
+        complaint = self._place.complaint() if self._place is not None else None
+        if complaint is not None:
+            self.health.displaced(complaint)
+            raise complaint
 
 
 def open_state(path: Path, *, inline: bool = False) -> State:
@@ -120,7 +136,8 @@ def open_state(path: Path, *, inline: bool = False) -> State:
         upgrade.to_head(path)
     engine, health = writing_engine(path), Health(path, note=True)
     made = InlineWriter if inline else GroupCommitWriter
-    return State(health, path, reading_engine(path), made(engine, health.told), aside)
+    writer = made(engine, health.told)
+    return State(health, path, reading_engine(path), writer, aside, Place(path))
 
 
 def _make_private(path: Path) -> None:

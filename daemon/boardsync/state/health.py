@@ -64,6 +64,10 @@ class Health:
             )
         )
 
+    def displaced(self, complaint: BoardsyncError) -> None:
+        """Take note that the file in use is not the one in its place any more."""
+        self._take_note(complaint)
+
     def _take_note(self, damage: BoardsyncError) -> None:
         with self._lock:
             known, self._damage = self._damage, self._damage or damage

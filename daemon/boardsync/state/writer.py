@@ -8,6 +8,7 @@ BEGIN IMMEDIATE, each function under its own savepoint, and commits once with
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -30,6 +31,8 @@ _Outcome = tuple[Any, BaseException | None]
 
 Tell = Callable[[DBAPIError], BoardsyncError]
 """Classifies what SQLite says went wrong."""
+Parting = Callable[[sqlite3.Connection], None]
+"""Takes a last look at the connection, which is in no transaction then."""
 
 _NOTHING: _Entry = (lambda _: None, Future())
 """Wakes the thread, so that it answers who asked."""
@@ -67,8 +70,8 @@ class Writer(Protocol):
     def full(self) -> bool:
         """Tell whether it waits for room on the disk."""
 
-    def close(self) -> None:
-        """Finish what was handed in and let go of the connection."""
+    def close(self, last: Parting | None = None) -> None:
+        """Finish what was handed in and let go of the connection; `last` may look at it before."""
 
 
 class InlineWriter:
@@ -97,8 +100,8 @@ class InlineWriter:
     def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
         """Change nothing: who commits in their own thread is told of a full disk, always."""
 
-    def close(self) -> None:
-        self._engine.dispose()
+    def close(self, last: Parting | None = None) -> None:
+        _part(self._engine, last)
 
 
 class GroupCommitWriter:
@@ -144,13 +147,13 @@ class GroupCommitWriter:
     def wait_for_room(self, seconds: float = ROOM_SECONDS) -> None:
         self._room_seconds = seconds
 
-    def close(self) -> None:
+    def close(self, last: Parting | None = None) -> None:
         with self._lock:
             if not self._closed.is_set():
                 self._closed.set()
                 self._queue.put(None)
         self._thread.join()
-        self._engine.dispose()
+        _part(self._engine, last)
 
     def _submit(self, work: Work[T]) -> Future[T]:
         future: Future[T] = Future()
@@ -283,6 +286,14 @@ def _attempt(connection: Connection, work: Work[Any]) -> _Outcome:
 def _in_transaction(connection: Connection) -> bool:
     driver: Any = connection.connection.driver_connection
     return bool(driver.in_transaction)
+
+
+def _part(engine: Engine, last: Parting | None) -> None:
+    if last is not None:
+        with contextlib.closing(engine.raw_connection()) as pooled:
+            driver: Any = pooled.driver_connection
+            last(driver)
+    engine.dispose()
 
 
 def _seen(handed: asyncio.Future[Any]) -> None:
