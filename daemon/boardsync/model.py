@@ -236,6 +236,11 @@ class ServerInfo:
     address: str
     remarks: tuple[str, ...] = ()
 
+    @property
+    def software(self) -> str:
+        """The kind and its version, where it has one."""
+        return f"{self.kind} {self.version}".rstrip()
+
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:

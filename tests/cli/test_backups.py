@@ -93,6 +93,7 @@ def test_what_is_no_sound_backup_changes_nothing(place: Place, file: Path) -> No
         (newer, "written by a newer boardsync"),
         (place.state, "is the state itself"),
         (file.with_name("nowhere"), "there is no such file"),
+        (file.parent, "is a folder"),
     ):
         result = place("restore-state", str(wrong))
         assert (result.exit_code, words in result.stderr) == (1, True), result.stderr
@@ -109,6 +110,7 @@ def test_a_backup_replaces_nothing_but_a_backup(place: Place, file: Path) -> Non
         (file, "no backup of a state"),
         (place.state, "the state itself"),
         (file.parent, "is a folder"),
+        (file.parent / "nowhere" / "kept.db", f"there is no folder {file.parent / 'nowhere'}"),
     ):
         result = place("backup", str(wrong))
         assert (result.exit_code, words in result.stderr) == (1, True), result.stderr

@@ -280,3 +280,8 @@ class TestExitCodes:
         assert result.exit_code in (1, 75)
         assert str(place.state) in result.stderr
         assert place.state.is_dir()
+
+
+def test_a_mirror_that_is_named_twice_is_looked_at_and_told_of_once(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    assert [one["mirror"] for one in place.json("once", "m", "m")["mirrors"]] == ["m"]

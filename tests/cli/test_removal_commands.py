@@ -378,3 +378,16 @@ def test_what_they_print_as_json_is_json_alone(place: Place) -> None:
     [run] = place.json("history")["runs"]
     result = place("undo", str(run["id"]), "--json")
     assert json.loads(result.stdout)["mirror"] == "m"
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["undo", "approve", "restore", "dismiss", "history", "trash restore", "trash purge"],
+)
+def test_a_number_that_no_state_can_hold_is_a_mistake_of_the_command_line(
+    place: Place, command: str
+) -> None:
+    place.json("once")
+    result = place(*command.split(), str(2**64))
+    assert result.exit_code == 2
+    assert "is not in the range" in result.stderr

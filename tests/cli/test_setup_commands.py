@@ -165,3 +165,9 @@ class TestVersion:
     def test_the_module_can_be_run(self) -> None:
         result = subprocess.run(command("version"), capture_output=True, text=True)
         assert (result.returncode, result.stdout) == (0, call("version").stdout)
+
+
+def test_a_server_without_a_version_is_told_without_a_gap(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    [server] = [one for one in place.json("check")["findings"] if one["subject"] == "server shelf"]
+    assert server["text"].startswith(f"directory at {place.boards}, ")

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from boardsync.state.writer import Work, Writer
+from boardsync.state.writer import Parting, Work, Writer
 
 T = TypeVar("T")
 
@@ -74,8 +74,8 @@ class SteppingWriter:
     def wait_for_room(self, seconds: float = 1.0) -> None:
         self._inner.wait_for_room(seconds)
 
-    def close(self) -> None:
-        self._inner.close()
+    def close(self, last: Parting | None = None) -> None:
+        self._inner.close(last)
 
     def _carry_out(self) -> None:
         work, done = self._waiting.popleft()

@@ -261,6 +261,9 @@ class TestAnswers:
             ("/once", rb'{"mirrors": ["\udcff"]}'),
             ("/again", rb'{"everything": "\udcff"}'),
             ("/again", rb'{"subject": "\u0000"}'),
+            ("/again", rb'{"subject": "\ud800"}'),
+            ("/again", rb'{"subject": "a", "here": "\udbff"}'),
+            ("/mend", rb'{"subject": "\udfff"}'),
             ("/undo", rb'{"\udcff": 1}'),
         ):
             answer = await asking.post(path, content=body, headers=headers)

@@ -163,7 +163,7 @@ def _connection(server: ServerSettings, account: Account | None) -> Server:
 
 
 def _show(info: ServerInfo, boards: list[Board]) -> None:
-    click.echo(printable(f"{info.kind} {info.version} at {info.address}"))
+    click.echo(printable(f"{info.software} at {info.address}"))
     for remark in info.remarks:
         click.echo(f"  {printable(remark)}")
     if boards:

@@ -12,6 +12,7 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, daemon_request, pass_context
+from boardsync.cli.numbers import NUMBER
 from boardsync.cli.output import console, print_json, print_table, printable, size, when
 from boardsync.cli.shown import counted
 from boardsync.cli.told import answer_words, hold_words
@@ -167,7 +168,7 @@ def _print_why(one: dict[str, Any]) -> None:
 
 
 @click.command()
-@click.argument("run", required=False, type=int)
+@click.argument("run", required=False, type=NUMBER)
 @click.option("--mirror", help="Only this mirror's runs.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1))
 @JSON

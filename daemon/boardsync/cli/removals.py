@@ -15,6 +15,7 @@ import click
 from boardsync.cli import exits, passes
 from boardsync.cli.access import Context, daemon_request, pass_context
 from boardsync.cli.looking import from_state
+from boardsync.cli.numbers import NUMBER
 from boardsync.cli.output import print_json, printable
 from boardsync.cli.progress import following
 from boardsync.cli.shown import counted
@@ -26,7 +27,7 @@ from boardsync.engine.service import carrying, opened
 from boardsync.errors import SettingsError
 from boardsync.plan.links import Consent
 
-HOLD = click.argument("number", metavar="HOLD", type=int)
+HOLD = click.argument("number", metavar="HOLD", type=NUMBER)
 Hold = Mapping[str, Any]
 
 

@@ -14,6 +14,7 @@ import click
 from boardsync.cli import consent, exits
 from boardsync.cli.access import Context, daemon_request, pass_context
 from boardsync.cli.looking import JSON, from_state
+from boardsync.cli.numbers import NUMBER
 from boardsync.cli.output import print_json, print_table, printable, size, when
 from boardsync.cli.shown import counted
 from boardsync.cli.told import exit_code, print_told
@@ -27,7 +28,7 @@ from boardsync.errors import SettingsError
 
 EVERYTHING = 10_000_000
 """More entries than any trash holds."""
-ENTRIES = click.argument("entries", metavar="[ID]...", nargs=-1, type=int)
+ENTRIES = click.argument("entries", metavar="[ID]...", nargs=-1, type=NUMBER)
 
 
 @click.group()
@@ -81,7 +82,7 @@ def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
 
 @trash.command()
 @ENTRIES
-@click.option("--run", type=int, help="All that this run put into the trash.")
+@click.option("--run", type=NUMBER, help="All that this run put into the trash.")
 @JSON
 @pass_context
 @exits.explained
@@ -109,7 +110,7 @@ def restore(context: Context, entries: tuple[int, ...], run: int | None, as_json
 @trash.command()
 @ENTRIES
 @click.option("--older-than", metavar="AGE", help="All that was removed so long ago, as in 30d.")
-@click.option("--run", type=int, help="All that this run put into the trash.")
+@click.option("--run", type=NUMBER, help="All that this run put into the trash.")
 @click.option("--all", "everything", is_flag=True, help="All that lies in the trash.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @JSON
@@ -186,7 +187,7 @@ def _moment_before(age: str) -> int:
 
 
 @click.command()
-@click.argument("run", type=int)
+@click.argument("run", type=NUMBER)
 @JSON
 @pass_context
 @exits.explained

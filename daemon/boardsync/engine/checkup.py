@@ -185,7 +185,7 @@ async def _check_server(
     except BoardsyncError as error:
         return [Finding(False, subject, str(error))]
     told = "".join(f"; {remark}" for remark in info.remarks)
-    text = f"{info.kind} {info.version} at {info.address}, {len(boards)} boards{told}"
+    text = f"{info.software} at {info.address}, {len(boards)} boards{told}"
     return [Finding(True, subject, text), *remarks]
 
 

@@ -67,7 +67,7 @@ def chosen_workers(assembly: Assembly, names: Sequence[str]) -> list[Worker]:
         raise SettingsError(
             f"no mirror is called {unknown[0]!r}; there are: {', '.join(known) or 'none'}"
         )
-    return [known[name] for name in names or known]
+    return [known[name] for name in dict.fromkeys(names or known)]
 
 
 async def once(

@@ -39,6 +39,8 @@ def take_backup(state: Path, target: Path) -> int:
         if not state.exists():
             raise NeedsPerson(f"{state}: there is no state yet; `boardsync run` makes it")
         _refuse_to_replace(target, state)
+        if not target.parent.is_dir():
+            raise NeedsPerson(f"{target}: there is no folder {target.parent}; make it first")
     fresh = Path(os.fsdecode(temp_path(target.parent)))
     try:
         copy_database(state, fresh)
@@ -106,6 +108,8 @@ def restore_backup(state: Path, source: Path) -> Restored:
 
 def _require_sound(source: Path, state: Path) -> str:
     """Return a backup's schema."""
+    if source.is_dir():
+        raise NeedsPerson(f"{source}: is a folder; name the backup in it")
     if not source.is_file():
         raise NeedsPerson(f"{source}: there is no such file")
     if state.exists() and source.samefile(state):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from fastapi import Query
@@ -17,6 +18,10 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         # A TypeError would pass through pydantic as a crash.
         raise ValueError("expected text")  # noqa: TRY004
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError as error:
+        raise ValueError("expected text; a lone surrogate stands for no byte") from error
     return value
 
 
