@@ -7,12 +7,14 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from boardsync.engine.board_news import BoardNews
 from boardsync.engine.crew import Crew
 from boardsync.engine.watching import Watching
+from boardsync.model import Listing
 from engine.world import World, picture, world
 
 POLL = {"listing_poll_min": "2 s", "listing_poll_max": "50 s"}
@@ -70,6 +72,40 @@ async def test_boards_that_are_not_are(here: World) -> None:
     async with looking(here, live=False):
         await pass_time(here, 1000)
         assert here.server.calls["listing"] >= 10
+
+
+async def test_news_of_a_board_that_takes_a_second_to_list_wait_for_ten(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listing, worker = here.server.listing, here.assembly.workers["m"]
+
+    async def slow(*arguments: Any) -> Listing:
+        here.clock.skip(1.0)
+        return await listing(*arguments)
+
+    monkeypatch.setattr(here.server, "listing", slow)
+    async with looking(here, live=True):
+        told = here.clock.monotonic()
+        worker.hint_board_news()
+        await until(lambda: here.server.calls["listing"] == 1)
+        assert here.clock.monotonic() - told < 15
+
+
+async def test_a_slow_disk_of_ours_does_not_put_off_the_next_listing(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = here.state.write
+
+    async def slow(work: Any) -> Any:
+        here.clock.skip(1.0)
+        return await write(work)
+
+    monkeypatch.setattr(here.state, "write", slow)
+    here.server.put(here.board().board_id, "new.png", picture(2), size=(24, 16))
+    async with looking(here, live=False):
+        listed = here.clock.monotonic()
+        await until(lambda: here.server.calls["listing"] == 1)
+        assert here.clock.monotonic() - listed < 15
 
 
 async def test_news_have_them_listed_once(here: World) -> None:

@@ -157,9 +157,8 @@ class BoardsSeen:
         board = await find_board(mirror, subfolder, may_create=may_create)
         if board is None:
             return await self._no_board(subfolder, done) if needed else False
-        started = mirror.clock.monotonic()
         seen = await observe_board(mirror, board)
-        done.listing_seconds += mirror.clock.monotonic() - started
+        done.listing_seconds += seen.seconds
         self._note_unread(subfolder, board, seen.unread)
         fresh = subfolder not in self._boards
         self._boards[subfolder] = board

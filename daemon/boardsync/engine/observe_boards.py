@@ -32,11 +32,15 @@ UNCATEGORIZED = "none"
 
 @dataclass(frozen=True, slots=True)
 class BoardSeen:
-    """What an observation of a board found. unread: items that could not be described yet."""
+    """What an observation of a board found.
+
+    unread: items that could not be described yet. seconds: how long the server took to list it.
+    """
 
     changed: bool
     count: int | None = None
     unread: int = 0
+    seconds: float = 0.0
 
 
 async def find_board(mirror: Mirror, subfolder: bytes, *, may_create: bool) -> BoardRecord | None:
@@ -171,7 +175,7 @@ async def observe_board(mirror: Mirror, board: BoardRecord) -> BoardSeen:
     digest = listing.digest if trusted and not unread else None
     await _note_listing(mirror, board, digest, seconds, newest)
     count = None if listing.entries is None else len(listing.entries)
-    return BoardSeen(changed, count, unread)
+    return BoardSeen(changed, count, unread, seconds)
 
 
 async def observe_stars(mirror: Mirror, board: BoardRecord) -> bool:

@@ -39,7 +39,8 @@ class Look:
 class Pass:
     """What a pass found and planned. troubles: why parts of it could not be done.
 
-    walk_seconds, listing_seconds: how long looking at the folder, and at the boards, took.
+    walk_seconds, listing_seconds: how long looking at the folder took, and the server for the
+    listings: how long our own disk took to note them says nothing of what asking again costs.
     next_proof_ms: when items of ours are to be seen whole, None when all of them are.
     next_look_ms: when something that is in doubt now can be decided, None without a doubt.
     """

@@ -29,6 +29,8 @@ RETRY_SECONDS = 5.0
 """Between two looks at a folder that is away, or a board that is gone."""
 LISTING_SHARE = 100.0
 """A listing that took n seconds is not asked for again within this many times n."""
+NEWS_SHARE = 10.0
+"""The same where something is known to have happened."""
 WALK_SHARE = 20.0
 """While there is a trouble, a walk of the folder is not made again within so many times as long."""
 PAUSED_SECONDS = 60.0
@@ -266,7 +268,8 @@ class Worker:
         if self.mirror.brake.is_quiet():
             return max(schedule.listing_poll_max, self.mirror.server.capabilities.poll_floor)
         floor = max(schedule.listing_poll_min, self.mirror.server.capabilities.poll_floor)
-        return max(floor, min(schedule.listing_poll_max, seconds * LISTING_SHARE))
+        share = NEWS_SHARE if self._boards_told else LISTING_SHARE
+        return max(floor, min(schedule.listing_poll_max, seconds * share))
 
     def _retry_later(self, done: Pass | None = None) -> None:
         self._next_retry = self.mirror.clock.monotonic() + self._seconds_to_retry(done)
