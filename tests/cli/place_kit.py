@@ -95,6 +95,12 @@ class Place:
         put(self.boards / "Board", name, content)
         return content
 
+    def fill_by_hand(self, count: int) -> None:
+        """Put the same pictures into the folder and, under other names, on the board."""
+        for seed in range(count):
+            self.picture(f"{seed}.png", seed=seed)
+            self.board_picture(f"by hand {seed}.png", seed=seed)
+
     def on_board(self) -> dict[str, bytes]:
         """Return the board's pictures by name."""
         return tree(self.boards / "Board")

@@ -23,9 +23,7 @@ def place(tmp_path: Path) -> Place:
     """A folder and a board that was filled by hand with the same pictures."""
     made = Place(tmp_path)
     made.configure(more=SLOW)
-    for seed in range(COUNT):
-        made.picture(f"{seed}.png", seed=seed)
-        made.board_picture(f"by hand {seed}.png", seed=seed)
+    made.fill_by_hand(COUNT)
     return made
 
 

@@ -16,7 +16,7 @@ from boardsync.errors import SettingsError
 from boardsync.files.disk import PathArg, SystemDisk
 from boardsync.model import ActionKind, Item
 from boardsync.servers.memory import NAMED, MemoryServer
-from boardsync.state import links, observations, places, transfers
+from boardsync.state import items_seen, links, places, transfers
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -381,7 +381,7 @@ async def test_a_copy_is_not_linked_to_an_item_that_was_moved_since_it_was_decid
         def follow(c: Connection, item: Item) -> None:
             [link] = links.of_item(c, 1, "a.png")
             links.follow_item(c, link, item.item_id, item.version, 0)
-            observations.forget_items(c, 1, ["a.png"])
+            items_seen.forget_items(c, 1, ["a.png"])
             places.forget_listing(c, 1)
 
         monkeypatch.setattr(decide, "decide", overtaken)
@@ -440,7 +440,7 @@ async def test_a_listing_that_nobody_finished_reading_is_not_taken_for_the_one_b
         mirror = here.assembly.mirrors[0]
         with mirror.state.read() as connection:
             [board] = places.boards(connection, mirror.number)
-            assert set(observations.known_items(connection, board.id)) == {
+            assert set(items_seen.known_items(connection, board.id)) == {
                 one.item_id for one in here.items()
             }
 

@@ -10,7 +10,7 @@ import pytest
 from boardsync.engine import report
 from boardsync.errors import NotAuthorised
 from boardsync.model import Category, Listing
-from boardsync.state import links, observations
+from boardsync.state import items_seen, links
 from boardsync.state.links import NewLink
 from engine.world import World, picture, world
 
@@ -161,7 +161,7 @@ async def test_an_item_that_agreed_while_the_board_was_listed_is_not_forgotten(
         here.write("b.png", seed=2)
         item = here.server.put(board_id, "x.png", picture(2), category=Category.USER)
         new = NewLink(mirror.number, b"b.png", "0" * 64, 1, item.item_id, "", "push")
-        await here.state.write(lambda c: observations.describe_items(c, 1, [(item, None)]))
+        await here.state.write(lambda c: items_seen.describe_items(c, 1, [(item, None)]))
         await here.state.write(lambda c: links.agree(c, new, 1))
         return listing
 
@@ -169,4 +169,4 @@ async def test_an_item_that_agreed_while_the_board_was_listed_is_not_forgotten(
     await here.assembly.workers["m"].pass_now(_everywhere())
 
     with here.state.read() as connection:
-        assert len(observations.known_items(connection, 1)) == 2
+        assert len(items_seen.known_items(connection, 1)) == 2

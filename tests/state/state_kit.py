@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 
 from boardsync.model import FileStat, Item
-from boardsync.state import links, observations, places
+from boardsync.state import items_seen, links, observations, places
 from boardsync.state.database import State, open_state
 from boardsync.state.links import NewLink
 from boardsync.state.records import BoardRecord
@@ -78,7 +78,7 @@ class Small:
         """Record an item that is listed and described."""
         where = self.board.id if board is None else board
         item = Item(item_id, None, version=version, category="general")
-        self.do(observations.describe_items, where, [(item, None)])
+        self.do(items_seen.describe_items, where, [(item, None)])
 
     def agree(
         self, path: bytes = b"a.png", digest: str = A, item_id: str = "i1", version: str = "1",

@@ -13,7 +13,16 @@ from sqlalchemy import Connection, text
 from boardsync.model import FileStat, Item, LinkState, Mark
 from boardsync.plan.layout import Layout
 from boardsync.plan.tokens import token_for
-from boardsync.state import doubles, links, observations, places, rot, subfolders, summary
+from boardsync.state import (
+    doubles,
+    items_seen,
+    links,
+    observations,
+    places,
+    rot,
+    subfolders,
+    summary,
+)
 from boardsync.state.homes import home_of, home_values
 from boardsync.state.links import NewLink
 from boardsync.state.records import BoardRecord
@@ -82,10 +91,10 @@ def one_step(c: Connection, mirror: int, chance: random.Random, moment: int) -> 
         lambda: observations.doubt_files(c, mirror, [path]),
         lambda: observations.refuse_file(c, mirror, path, "no", moment),
         lambda: observations.forget_files(c, mirror, [path]),
-        lambda: observations.describe_items(
+        lambda: items_seen.describe_items(
             c, board.id, [(Item(item, None, version=version), chance.choice([mark, None]))]
         ),
-        lambda: observations.forget_items(c, board.id, [item]),
+        lambda: items_seen.forget_items(c, board.id, [item]),
         lambda: links.agree(
             c, NewLink(mirror, path, digest, board.id, item, version, "push"), moment
         ),

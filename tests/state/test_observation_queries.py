@@ -9,7 +9,7 @@ import pytest
 
 from boardsync.model import Action, ActionKind, Entry, FileStat, Item, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import links, observations, places, transfers
+from boardsync.state import items_seen, links, observations, places, transfers
 from state.state_kit import KEY, STAT, A, B, Small, small
 
 OTHER_STAT = FileStat(size=11, mtime_ns=101, ctime_ns=101, inode=1)
@@ -134,15 +134,15 @@ ITEM = Item(
 
 class TestItems:
     def test_a_described_item_comes_back_as_it_went_in(self, here: Small) -> None:
-        here.do(observations.describe_items, here.board.id, [(ITEM, MARK)])
-        assert here.ask(observations.find_item, here.board.id, "i1") == (ITEM, MARK)
-        assert here.ask(observations.find_item, here.board.id, "i2") is None
+        here.do(items_seen.describe_items, here.board.id, [(ITEM, MARK)])
+        assert here.ask(items_seen.find_item, here.board.id, "i1") == (ITEM, MARK)
+        assert here.ask(items_seen.find_item, here.board.id, "i2") is None
 
     def test_a_listed_item_is_unread_until_it_is_described(self, here: Small) -> None:
-        here.do(observations.see_entries, here.board.id, [Entry("i1", "1"), Entry("i2", "1")])
+        here.do(items_seen.see_entries, here.board.id, [Entry("i1", "1"), Entry("i2", "1")])
         assert here.ask(places.has_unread, here.board.id)
-        assert here.ask(observations.unread_items, here.board.id, 1) == ["i1"]
-        assert here.ask(observations.unread_items, here.board.id, 9, "i1") == ["i2"]
+        assert here.ask(items_seen.unread_items, here.board.id, 1) == ["i1"]
+        assert here.ask(items_seen.unread_items, here.board.id, 9, "i1") == ["i2"]
 
         here.put_item("i1")
         here.put_item("i2")
@@ -150,26 +150,26 @@ class TestItems:
 
     def test_an_item_that_changed_is_read_again(self, here: Small) -> None:
         here.put_item("i1", "1")
-        here.do(observations.see_entries, here.board.id, [Entry("i1", "2")])
-        assert here.ask(observations.known_items, here.board.id) == {"i1": "2"}
-        assert here.ask(observations.unread_items, here.board.id, 9) == ["i1"]
+        here.do(items_seen.see_entries, here.board.id, [Entry("i1", "2")])
+        assert here.ask(items_seen.known_items, here.board.id) == {"i1": "2"}
+        assert here.ask(items_seen.unread_items, here.board.id, 9) == ["i1"]
 
     def test_items_that_are_not_listed_any_more_are_forgotten_alone(self, here: Small) -> None:
         here.put_item("i1")
         here.put_item("i2")
         here.agree(item_id="i1")
-        here.do(observations.forget_items, here.board.id, ["i1", "nowhere"])
-        assert here.ask(observations.known_items, here.board.id) == {"i2": "1"}
+        here.do(items_seen.forget_items, here.board.id, ["i1", "nowhere"])
+        assert here.ask(items_seen.known_items, here.board.id) == {"i2": "1"}
 
     @pytest.mark.parametrize("item_id", ["zoë.png", "latin\udce9.png", "odd\ud800.png"])
     def test_any_name_that_a_disk_can_hold_is_a_name_of_an_item(
         self, here: Small, item_id: str
     ) -> None:
-        here.do(observations.see_entries, here.board.id, [Entry(item_id, "1"), Entry("a", "1")])
-        assert here.ask(observations.known_items, here.board.id) == {item_id: "1", "a": "1"}
-        assert here.ask(observations.unread_items, here.board.id, 9, "a") == [item_id]
+        here.do(items_seen.see_entries, here.board.id, [Entry(item_id, "1"), Entry("a", "1")])
+        assert here.ask(items_seen.known_items, here.board.id) == {item_id: "1", "a": "1"}
+        assert here.ask(items_seen.unread_items, here.board.id, 9, "a") == [item_id]
         here.put_item(item_id)
-        assert here.ask(observations.find_item, here.board.id, item_id)[0].item_id == item_id
+        assert here.ask(items_seen.find_item, here.board.id, item_id)[0].item_id == item_id
 
         here.agree(item_id=item_id)
         assert here.ask(links.is_linked, here.board.id, item_id)
@@ -178,8 +178,8 @@ class TestItems:
         here.do(transfers.plan_transfers, here.mirror, [(here.board.id, pull)], 5, 1)
         [moving] = here.ask(transfers.of_item, here.board.id, item_id)
         assert moving.item_id == item_id
-        here.do(observations.forget_items, here.board.id, [item_id])
-        assert here.ask(observations.find_item, here.board.id, item_id) is None
+        here.do(items_seen.forget_items, here.board.id, [item_id])
+        assert here.ask(items_seen.find_item, here.board.id, item_id) is None
 
     def test_words_about_a_name_that_is_no_text_are_kept_readable(self, here: Small) -> None:
         words = "latin\udce9.png: cannot be read"
@@ -191,8 +191,8 @@ class TestItems:
         assert here.ask(places.trouble, here.mirror) == (file(here).refusal, 3)
 
     def test_nothing_to_do_is_no_error(self, here: Small) -> None:
-        for query in (observations.see_entries, observations.forget_items,
-                      observations.describe_items):  # fmt: skip
+        for query in (items_seen.see_entries, items_seen.forget_items,
+                      items_seen.describe_items):  # fmt: skip
             here.do(query, here.board.id, [])
         for query in (observations.forget_files, observations.doubt_files):
             here.do(query, here.mirror, [])
@@ -204,12 +204,12 @@ def test_an_item_that_was_read_takes_its_mark_along_and_any_other_is_read_anew(
 ) -> None:
     mark, old = Mark(KEY, token_for(KEY, A), A, A, ""), here.board.id
     new = here.do(places.bind_board, here.mirror, b"two", "two", "two").id
-    here.do(observations.describe_items, old, [(Item("read.png", None, "1"), mark)])
-    here.do(observations.see_entries, old, [Entry("unread.png", "1")])
+    here.do(items_seen.describe_items, old, [(Item("read.png", None, "1"), mark)])
+    here.do(items_seen.see_entries, old, [Entry("unread.png", "1")])
     for name in ("read.png", "unread.png", "forgotten.png"):
-        here.do(observations.carry_over, old, name, new, Item("new-" + name, None, "2"))
+        here.do(items_seen.carry_over, old, name, new, Item("new-" + name, None, "2"))
 
-    assert here.ask(observations.known_items, old) == {}
-    assert here.ask(observations.find_item, new, "new-read.png")[1] == mark
-    unread = here.ask(observations.unread_items, new, 9)
+    assert here.ask(items_seen.known_items, old) == {}
+    assert here.ask(items_seen.find_item, new, "new-read.png")[1] == mark
+    unread = here.ask(items_seen.unread_items, new, 9)
     assert unread == ["new-forgotten.png", "new-unread.png"]

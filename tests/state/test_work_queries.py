@@ -9,7 +9,7 @@ import pytest
 
 from boardsync.model import Action, ActionKind, LinkState, TransferState
 from boardsync.plan.layout import Layout
-from boardsync.state import links, observations, places, runs, summary, transfers
+from boardsync.state import items_seen, links, observations, places, runs, summary, transfers
 from boardsync.state.records import Tally, TransferRecord
 from state.state_kit import KEY, A, B, Small, small
 
@@ -272,7 +272,7 @@ class TestTally:
         return here
 
     def test_synced_ends_when_the_listing_does_not_show_the_item(self, agreed: Small) -> None:
-        agreed.do(observations.forget_items, agreed.board.id, ["i1"])
+        agreed.do(items_seen.forget_items, agreed.board.id, ["i1"])
         assert (self.tally(agreed).synced, self.tally(agreed).items) == (0, 0)
 
     def test_synced_ends_when_the_item_is_another_version(self, agreed: Small) -> None:
@@ -295,7 +295,7 @@ class TestTally:
         assert (self.tally(agreed).synced, self.tally(agreed).items) == (0, 0)
 
     def test_apart_is_a_linked_picture_of_which_one_side_is_left(self, agreed: Small) -> None:
-        agreed.do(observations.forget_items, agreed.board.id, ["i1"])
+        agreed.do(items_seen.forget_items, agreed.board.id, ["i1"])
         assert self.tally(agreed).apart == 1
         agreed.do(observations.forget_files, agreed.mirror, [b"a.png"])
         # With both sides gone there is nothing left to tell.

@@ -10,7 +10,7 @@ from boardsync.engine.once import chosen_workers
 from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
 from boardsync.model import LinkState
-from boardsync.state import failed_readings, links, observations, places, rot, transfers
+from boardsync.state import failed_readings, items_seen, links, observations, places, rot, transfers
 
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE, LinkState.FILE_GONE})
 
@@ -65,7 +65,7 @@ def _again(c: Connection, mirror: Mirror, path: bytes | None, item_id: str) -> l
     if path is not None and observations.find_file(c, mirror.number, path) is not None:
         done += _file_again(c, mirror, path)
     for board in places.boards(c, mirror.number):
-        if observations.find_item(c, board.id, item_id) is not None:
+        if items_seen.find_item(c, board.id, item_id) is not None:
             done += _item_again(c, mirror, board.id, item_id)
     return done
 
@@ -79,7 +79,7 @@ def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
     if rotten:
         done.append("what it holds counts as its content from now on")
     for link in links.of_path(c, mirror.number, path):
-        item_there = observations.find_item(c, link.board, link.item_id) is not None
+        item_there = items_seen.find_item(c, link.board, link.item_id) is not None
         if link.state in PARTED or not item_there:
             links.forget(c, link.id)
             done.append(f"its link to item {show(link.item_id)} is forgotten")

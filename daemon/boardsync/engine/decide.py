@@ -24,7 +24,17 @@ from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
 from boardsync.plan.links import Policy
-from boardsync.state import absence, cases, departures, holds, links, observations, runs, transfers
+from boardsync.state import (
+    absence,
+    cases,
+    departures,
+    holds,
+    items_seen,
+    links,
+    observations,
+    runs,
+    transfers,
+)
 from boardsync.state.records import BoardRecord
 
 log = structlog.get_logger(__name__)
@@ -359,7 +369,7 @@ def _is_overtaken(c: Connection, mirror: Mirror, board: int, action: Action) -> 
         return linked and action.link is None
     if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW:
         # It was moved, replaced or removed meanwhile: nothing would ever tell that it is gone.
-        seen = observations.find_item(c, board, str(action.item_id))
+        seen = items_seen.find_item(c, board, str(action.item_id))
         return seen is None or seen[0].version != action.version
     if action.kind is ActionKind.DOWNLOAD and action.link is None:
         return links.has_version(c, board, str(action.item_id), action.version)

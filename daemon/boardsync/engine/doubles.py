@@ -20,7 +20,7 @@ from boardsync.engine.remove import Remover, removal_key
 from boardsync.errors import FileChanging, Missing
 from boardsync.model import Action, ActionKind, Item, LinkState, Mark, TransferState
 from boardsync.plan.doubles import Copy, Doubles, judge
-from boardsync.state import doubles, links, observations, places, runs, transfers, trash
+from boardsync.state import doubles, items_seen, links, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -92,7 +92,7 @@ class DoubleRemover(Remover):
         here = [one for one in items if one.board_id == board.server_id and not one.trashed]
         marks = await server.marks(board.server_id, [one.item_id for one in here])
         described = [(one, marks.get(one.item_id)) for one in here]
-        await mirror.state.write(lambda c: observations.describe_items(c, board.id, described))
+        await mirror.state.write(lambda c: items_seen.describe_items(c, board.id, described))
         return [
             (item, await self._copy(item, copies[item.item_id]))
             for item, mark in described
@@ -127,7 +127,7 @@ class DoubleRemover(Remover):
             log.warning("removing the ghost of a failed upload", item=item.item_id)
             await self._mirror.server.delete_ghost(item)
         gone = [item.item_id for item in ghosts]
-        await self._mirror.state.write(lambda c: observations.forget_items(c, board.id, gone))
+        await self._mirror.state.write(lambda c: items_seen.forget_items(c, board.id, gone))
         raise FileChanging("it was the ghost of a failed upload")
 
     def _relink(
@@ -153,7 +153,7 @@ class DoubleRemover(Remover):
             size=item.size,
         )  # fmt: skip
         links.note_change(c, transfer.mirror)
-        observations.forget_items(c, board.id, [item.item_id])
+        items_seen.forget_items(c, board.id, [item.item_id])
         places.forget_listing(c, board.id)
         transfers.finish(c, transfer.id)
         runs.count(c, transfer.run, moment, trashed=1)

@@ -14,7 +14,7 @@ from boardsync.engine.context import Mirror
 from boardsync.errors import BoardMissing, ServerForgot
 from boardsync.model import Board
 from boardsync.plan.forgotten import AskedBoard, has_forgotten
-from boardsync.state import links, observations, places
+from boardsync.state import items_seen, links, places
 from boardsync.state.records import BoardRecord
 
 SAMPLE = 10
@@ -55,7 +55,7 @@ def _is_missing(mirror: Mirror, board: BoardRecord, there: Sequence[Board]) -> b
     if board.server_id is None or any(one.board_id == board.server_id for one in there):
         return False
     with mirror.state.read() as connection:
-        newest = observations.newest_created_ms(connection, board.id) or 0
+        newest = items_seen.newest_created_ms(connection, board.id) or 0
     made_since = [
         one for one in there
         if one.name == board.asked and one.created_ms is not None and one.created_ms >= newest

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.model import Item, LinkState, Mark, TransferState
-from boardsync.state import cases, links, observations
+from boardsync.state import cases, items_seen, links
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -122,4 +122,4 @@ async def _remove_ghosts(mirror: Mirror, board: BoardRecord, ghosts: list[Item])
         log.warning("removing the ghost of a failed upload", item=item.item_id)
         await mirror.server.delete_ghost(item)
     gone = [item.item_id for item in ghosts]
-    await mirror.state.write(lambda c: observations.forget_items(c, board.id, gone))
+    await mirror.state.write(lambda c: items_seen.forget_items(c, board.id, gone))

@@ -15,7 +15,7 @@ from boardsync.engine.report import show
 from boardsync.engine.subject import path_below
 from boardsync.engine.told import Told
 from boardsync.model import Action, ActionKind, LinkState
-from boardsync.state import links, observations, rot, runs, transfers
+from boardsync.state import items_seen, links, observations, rot, runs, transfers
 from boardsync.state.records import FileRecord, LinkRecord
 from boardsync.state.rot import RotRecord
 
@@ -67,7 +67,7 @@ def _good_link(connection: Connection, number: int, known: RotRecord) -> LinkRec
     for link in links.of_path(connection, number, known.path):
         if link.digest != known.was or link.state != LinkState.AGREED.value:
             continue
-        found = observations.find_item(connection, link.board, link.item_id)
+        found = items_seen.find_item(connection, link.board, link.item_id)
         if found is not None and found[0].version == link.version:
             return link
     return None

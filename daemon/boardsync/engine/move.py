@@ -33,6 +33,7 @@ from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.names import conflict_name, numbered_path
 from boardsync.state import (
     absence,
+    items_seen,
     links,
     moves,
     observations,
@@ -112,7 +113,7 @@ class Mover:
         edited = transfer.version != link.version
 
         def write(c: Connection) -> None:
-            observations.carry_over(c, link.board, link.item_id, board.id, moved)
+            items_seen.carry_over(c, link.board, link.item_id, board.id, moved)
             unproven.follow(c, link.board, link.item_id, board.id, moved.item_id)
             if board.id == link.board:
                 links.rename(c, links.earlier(c, link.id), target)

@@ -25,7 +25,7 @@ from boardsync.files.durable import move_without_replacing
 from boardsync.files.snapshot import stat_of
 from boardsync.local.trash import holds
 from boardsync.model import FileStat, Item, LinkState
-from boardsync.state import links, moves, observations, places, runs, subfolders
+from boardsync.state import items_seen, links, moves, observations, places, runs, subfolders
 from boardsync.state.links import NewLink
 from boardsync.state.moves import MoveRecord
 from boardsync.state.records import BoardRecord, LinkRecord
@@ -113,7 +113,7 @@ class MoveBack:
     def _item_is_back(
         self, c: Connection, *, move: MoveRecord, link: LinkRecord, back: Item, meeting: Meeting
     ) -> None:
-        observations.carry_over(c, move.board_after, move.item_after, move.board_before, back)
+        items_seen.carry_over(c, move.board_after, move.item_after, move.board_before, back)
         for board in {move.board_after, move.board_before}:
             places.forget_listing(c, board)
         self._finish(c, move, link, meeting)

@@ -18,7 +18,7 @@ from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import BoardMissing, OutcomeUnknown, ServerRefused
 from boardsync.model import Board, Entry, Item, Listing, Mark
 from boardsync.plan.tokens import token_for
-from boardsync.state import absence, links, observations, places, transfers, unproven
+from boardsync.state import absence, items_seen, links, places, transfers, unproven
 from boardsync.state.records import BoardRecord
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
@@ -186,11 +186,11 @@ async def observe_stars(mirror: Mirror, board: BoardRecord) -> bool:
     """
     starred = await mirror.server.starred(board.server_id)
     with mirror.state.read() as connection:
-        known = observations.starred_items(connection, board.id)
+        known = items_seen.starred_items(connection, board.id)
     if starred == known:
         return False
     changes = dict.fromkeys(starred - known, True) | dict.fromkeys(known - starred, False)
-    return await mirror.state.write(lambda c: observations.note_stars(c, board.id, changes)) > 0
+    return await mirror.state.write(lambda c: items_seen.note_stars(c, board.id, changes)) > 0
 
 
 async def _note_listing(
@@ -226,7 +226,7 @@ async def _record_listing(
     if listing.entries is None:
         return False
     with mirror.state.read() as connection:
-        known = observations.known_items(connection, board.id)
+        known = items_seen.known_items(connection, board.id)
         just_linked = links.items_linked_since(connection, board.id, newest)
     fresh = [entry for entry in listing.entries if known.get(entry.item_id) != entry.version]
     gone: list[str] = []
@@ -249,7 +249,7 @@ async def _left_out(mirror: Mirror, board: BoardRecord, gone: list[str]) -> set[
     next listing each upload is looked up first.
     """
     with mirror.state.read() as connection:
-        asked = observations.maybe_ours(connection, mirror.key, board.id, gone)
+        asked = items_seen.maybe_ours(connection, mirror.key, board.id, gone)
     found = await mirror.server.items(board.server_id, asked) if asked else []
     there = {
         one.item_id for one in found if one.board_id == board.server_id and not one.trashed
@@ -269,10 +269,10 @@ def _write_listed(
     # Until all of it is read, what was remembered is no listing of what is recorded now: the board
     # could look like that again.
     places.forget_listing(c, board)
-    observations.see_entries(c, board, fresh)
+    items_seen.see_entries(c, board, fresh)
     absence.note_items_back(c, board, [entry.item_id for entry in fresh])
     absence.note_items_gone(c, board, gone, moment)
-    observations.forget_items(c, board, gone)
+    items_seen.forget_items(c, board, gone)
     unproven.forget_gone(c, board)
 
 
@@ -311,7 +311,7 @@ def _write_asked(
 ) -> None:
     if here:
         absence.note_items_back(c, board, [one.item_id for one in here])
-        observations.see_entries(c, board, here)
+        items_seen.see_entries(c, board, here)
         places.forget_listing(c, board)
     absence.note_asked(c, board, missing, moment)
 
@@ -325,7 +325,7 @@ async def read_unread(mirror: Mirror, board: BoardRecord) -> int:
     after, left = "", 0
     while True:
         with mirror.state.read() as connection:
-            unread = observations.unread_items(connection, board.id, READ_CHUNK, after)
+            unread = items_seen.unread_items(connection, board.id, READ_CHUNK, after)
         if not unread:
             return left
         after = unread[-1]
@@ -339,7 +339,7 @@ async def read_unread(mirror: Mirror, board: BoardRecord) -> int:
 def _write_read(
     mirror: Mirror, board: int, described: list[tuple[Item, Mark | None]], c: Connection
 ) -> None:
-    observations.describe_items(c, board, described)
+    items_seen.describe_items(c, board, described)
     if mirror.server.capabilities.early_visible:
         ours = [item.item_id for item, mark in described if mark and mark.mirror == mirror.key]
         unproven.note(c, board, ours, now_ms(mirror.clock))

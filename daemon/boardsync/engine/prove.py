@@ -19,7 +19,7 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.lookup import GHOST_SECONDS
 from boardsync.errors import BoardsyncError, FileChanging, Missing
 from boardsync.model import Entry, Item, LinkState
-from boardsync.state import links, observations, places, unproven
+from boardsync.state import items_seen, links, places, unproven
 from boardsync.state.records import BoardRecord
 from boardsync.state.unproven import Unproven
 
@@ -112,7 +112,7 @@ async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
         for link in links.of_item(c, board.id, item.item_id):
             if link.state == LinkState.AGREED.value:
                 links.forget(c, link.id)
-        observations.see_entries(c, board.id, [Entry(item.item_id, item.version)])
+        items_seen.see_entries(c, board.id, [Entry(item.item_id, item.version)])
         places.forget_listing(c, board.id)
 
     mirror.seen_boards.discard(board.id)
@@ -122,4 +122,4 @@ async def _remove(mirror: Mirror, board: BoardRecord, item: Item) -> None:
         await mirror.server.delete_ghost(item)
     except FileChanging:
         return  # whole by now: it is read again, and linked again
-    await mirror.state.write(lambda c: observations.forget_items(c, board.id, [item.item_id]))
+    await mirror.state.write(lambda c: items_seen.forget_items(c, board.id, [item.item_id]))

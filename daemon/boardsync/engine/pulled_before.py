@@ -17,7 +17,7 @@ from boardsync.engine.context import Mirror, Times
 from boardsync.errors import FileChanging, Missing
 from boardsync.files.snapshot import Snapshot
 from boardsync.model import Action, ActionKind, Item
-from boardsync.state import cases, links, observations, transfers
+from boardsync.state import cases, items_seen, links, observations, transfers
 from boardsync.state.records import BoardRecord
 
 COARSE_MS = 2000
@@ -158,7 +158,7 @@ def _candidate(
 
     That one may have been pulled anew meanwhile: one item, two links.
     """
-    known = observations.find_item(connection, board.id, item_id)
+    known = items_seen.find_item(connection, board.id, item_id)
     others = links.of_item(connection, board.id, item_id)
     free = all(one.digest == digest for one in others)
     return known[0] if free and known is not None else None

@@ -42,6 +42,7 @@ from boardsync.plan.backoff import delay_seconds
 from boardsync.state import (
     absence,
     departures,
+    items_seen,
     links,
     observations,
     places,
@@ -291,7 +292,7 @@ class Pusher:
                     path=transfer.path, board=board.id, item_id=old.item_id,
                     version=old.version, trashed_id=trashed_id,
                 )  # fmt: skip
-            observations.describe_items(c, board.id, [(item, mark)])
+            items_seen.describe_items(c, board.id, [(item, mark)])
             unproven.prove(c, board.id, [item.item_id])
             superseded = self._link_all(c, board, transfer, item, mark, moment)
             if not there:

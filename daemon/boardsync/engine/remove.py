@@ -29,7 +29,7 @@ from boardsync.errors import (
 from boardsync.local.listed import Listed
 from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.links import Consent
-from boardsync.state import absence, links, observations, places, runs, transfers, trash
+from boardsync.state import absence, items_seen, links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, LinkRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
@@ -117,7 +117,7 @@ class Remover:
             return None
         # Unless it is remembered, the next pass would want the same again, and at once.
         await self._mirror.state.write(
-            lambda c: observations.note_stars(c, board.id, {item.item_id: True})
+            lambda c: items_seen.note_stars(c, board.id, {item.item_id: True})
         )
         return "its item is starred"
 
@@ -139,7 +139,7 @@ class Remover:
             if deleted:
                 links.part(c, link.id, LinkState.FILE_GONE, moment)
             links.note_change(c, transfer.mirror)
-            observations.forget_items(c, board.id, [item.item_id])
+            items_seen.forget_items(c, board.id, [item.item_id])
             places.forget_listing(c, board.id)
             transfers.finish(c, transfer.id)
             runs.count(c, transfer.run, moment, trashed=1)
@@ -175,7 +175,7 @@ class Remover:
         )  # fmt: skip
 
         def write(c: Connection) -> None:
-            observations.describe_items(c, board.id, [(item, marks.get(item.item_id))])
+            items_seen.describe_items(c, board.id, [(item, marks.get(item.item_id))])
             links.agree(c, new, moment)
             if entry is not None:
                 trash.change(c, entry.id, moment, state=trash.RESTORED, run=transfer.run)

@@ -26,7 +26,7 @@ from boardsync.model import FileStat, Item, LinkState, Mark
 from boardsync.plan.names import numbered_path
 from boardsync.plan.tokens import token_for
 from boardsync.servers.port import Server
-from boardsync.state import links, observations, places, runs, trash
+from boardsync.state import items_seen, links, observations, places, runs, trash
 from boardsync.state.records import BoardRecord, LinkRecord
 from boardsync.state.trash import TrashRecord
 
@@ -137,7 +137,7 @@ class Restorer:
             c, entry.id, moment, state=trash.RESTORED, run=self._run, item_id=item.item_id,
             version=item.version, error=None,
         )  # fmt: skip
-        observations.describe_items(c, board.id, [(item, mark)])
+        items_seen.describe_items(c, board.id, [(item, mark)])
         places.forget_listing(c, board.id)
         for link in known:
             stat = there.get(link.id)
@@ -239,7 +239,7 @@ def _link_of_file(c: Connection, entry: TrashRecord) -> LinkRecord | None:
 
 
 def _item_there(c: Connection, link: LinkRecord) -> bool:
-    found = observations.find_item(c, link.board, link.item_id)
+    found = items_seen.find_item(c, link.board, link.item_id)
     return found is not None and found[0].version == link.version
 
 

@@ -20,7 +20,7 @@ from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
-from boardsync.state import failed_readings, links, observations, places, rot, transfers
+from boardsync.state import failed_readings, items_seen, links, observations, places, rot, transfers
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
 
@@ -140,7 +140,7 @@ def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
     item = show(link.item_id)
     if link.state != "agreed":
         return f"{link.state}: linked to item {item}; left alone"
-    found = observations.find_item(connection, link.board, link.item_id)
+    found = items_seen.find_item(connection, link.board, link.item_id)
     if found is None:
         return f"apart: its item {item} is not on the board any more; `again` sends it anew"
     if found[0].version != link.version:
@@ -160,7 +160,7 @@ def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:
 def _why_item(
     connection: Connection, mirror: MirrorSettings, board: BoardRecord, subject: str
 ) -> list[dict[str, Any]]:
-    found = observations.find_item(connection, board.id, subject)
+    found = items_seen.find_item(connection, board.id, subject)
     known = links.of_item(connection, board.id, subject)
     moving = transfers.of_item(connection, board.id, subject)
     if found is None and not known and not moving:

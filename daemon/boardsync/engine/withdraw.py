@@ -24,7 +24,7 @@ from boardsync.engine.told import require_folder, require_server
 from boardsync.errors import FileChanging, ItemChanged, Missing, Refused
 from boardsync.local.trash import holds
 from boardsync.model import Item, LinkState
-from boardsync.state import links, observations, places, runs, trash
+from boardsync.state import items_seen, links, observations, places, runs, trash
 from boardsync.state.records import BoardRecord, LinkRecord
 
 log = structlog.get_logger(__name__)
@@ -171,7 +171,7 @@ class Withdrawer:
             board=one.board, item_id=one.item_id, version=one.version, trashed_id=trashed_id,
             size=item.size,
         )  # fmt: skip
-        observations.forget_items(c, one.board, [one.item_id])
+        items_seen.forget_items(c, one.board, [one.item_id])
         places.forget_listing(c, one.board)
         runs.count(c, self._run, moment, trashed=1)
 

@@ -13,7 +13,7 @@ from boardsync.plan.layout import Layout
 from boardsync.plan.pairing import Appeared
 from boardsync.plan.tokens import token_for
 from boardsync.state.homes import home_of, home_values
-from boardsync.state.observations import parse_mark
+from boardsync.state.items_seen import parse_mark
 from boardsync.state.schema import decode_name
 
 _COLUMNS = """
@@ -23,7 +23,10 @@ _COLUMNS = """
     f.digest AS now_digest, i.version AS now_version, i.mark,
     b.missing_since_ms IS NOT NULL AS board_missing,
     EXISTS (SELECT 1 FROM transfer t WHERE t.mirror = l.mirror AND t.path = l.path
-            AND t.kind = 'upload' AND t.state NOT IN ('done', 'refused', 'dropped')) AS sending,
+            AND t.kind = 'upload' AND t.state NOT IN ('done', 'refused', 'dropped'))
+      OR EXISTS (SELECT 1 FROM transfer t WHERE t.link = l.id
+            AND t.state NOT IN ('done', 'refused', 'dropped')
+            AND t.kind = 'move-item' AND t.state = 'sending') AS sending,
     EXISTS (SELECT 1 FROM link o
             WHERE o.board = l.board AND o.item_id = l.item_id AND o.id <> l.id
               AND o.state = 'agreed' AND o.file_gone_ms IS NULL) AS shared,
@@ -94,10 +97,10 @@ class ApartLink:
     """An agreed link and what is known of its two sides now.
 
     now_digest, now_version: of what lies at the path and under the item's id; None for nothing.
-    mark: of what is there now. sending: an upload of this path is under way, whose outcome comes
-    first. item_board: another board of the mirror that lists the item in the version that was
-    linked: under a name alone there may be another picture. shared: another agreed link of the
-    item has its file, or a rule hides it.
+    mark: of what is there now. sending: an upload of this path, or a move of the item, is under
+    way, whose outcome comes first. item_board: another board of the mirror that lists the item in
+    the version that was linked: under a name alone there may be another picture. shared: another
+    agreed link of the item has its file, or a rule hides it.
     """
 
     number: int

@@ -18,7 +18,7 @@ from boardsync.plan.cases import FileCase, ItemCase, KnownLink, OwnItem
 from boardsync.plan.layout import Layout
 from boardsync.plan.tokens import token_for
 from boardsync.state.homes import home_of, home_values
-from boardsync.state.observations import parse_mark
+from boardsync.state.items_seen import parse_mark
 from boardsync.state.schema import decode_name, item
 
 _NAME = item.c.item_id.type

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, bindparam, text
 
 from boardsync.plan.doubles import Copy
 from boardsync.plan.tokens import mirror_prefix
-from boardsync.state.observations import parse_mark
+from boardsync.state.items_seen import parse_mark
 from boardsync.state.schema import decode_name
 
 CHUNK = 500

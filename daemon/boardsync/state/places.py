@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from boardsync.state import observations
+from boardsync.state import items_seen
 from boardsync.state.records import BoardRecord
 from boardsync.state.rows import new_key, to_record
 from boardsync.state.schema import board, item, mirror, transfer, writable_words
@@ -244,4 +244,4 @@ def forget_listings(connection: Connection, number: int) -> None:
 
 def has_unread(connection: Connection, board_id: int) -> bool:
     """Tell whether a board lists items whose marks were not read yet."""
-    return bool(observations.unread_items(connection, board_id, 1))
+    return bool(items_seen.unread_items(connection, board_id, 1))

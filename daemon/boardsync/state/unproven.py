@@ -9,7 +9,7 @@ from sqlalchemy import Connection, bindparam, delete, text, update
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Item, Mark
-from boardsync.state.observations import find_item
+from boardsync.state.items_seen import find_item
 from boardsync.state.schema import item, unproven
 
 _NOTE = insert(unproven).on_conflict_do_nothing()
