@@ -124,15 +124,25 @@ class TestState:
         assert (cause.kind, cause.stuck, cause.alarming) == (Kind.REBUILT, False, True)
         assert "state.db.corrupt-" in cause.words
 
+    async def test_one_that_was_taken_away_is_told_at_once(
+        self, here: World, health: Health
+    ) -> None:
+        here.state.path.rename(here.base / "elsewhere")
+        cause = only(health.look())
+        assert (cause.kind, cause.level, cause.stuck) == (Kind.DAMAGED, Level.CRITICAL, True)
+        assert "taken away" in cause.words
+
     async def test_one_that_cannot_be_read_is_told_and_stuck_if_it_lasts(
         self, here: World, health: Health
     ) -> None:
         here.state.path.rename(here.base / "elsewhere")
+        here.state.path.symlink_to(here.state.path)  # who looks there is led around for ever
         here.state._reader.dispose()
         cause = only(health.look())
         assert (cause.kind, cause.stuck) == (Kind.STATE, False)
         here.clock.skip(STUCK)
         assert only(health.look()).stuck
+        here.state.path.unlink()
         (here.base / "elsewhere").rename(here.state.path)
         assert health.look() == []
 

@@ -162,7 +162,7 @@ class Health:
         }
 
     def _found(self, moment: int) -> list[Cause]:
-        found = [*self._of_daemon(moment)]
+        found: list[Cause] = []
         try:
             with self._assembly.state.read() as connection:
                 down = [*self._of_servers()]
@@ -175,7 +175,8 @@ class Health:
         except BoardsyncError as error:
             if self._assembly.state.health.damage is None:
                 found.append(_own(Kind.STATE, str(error), moment))
-        return found
+        # Last, as the reading may be what finds the damage.
+        return [*self._of_daemon(moment), *found]
 
     def _of_daemon(self, moment: int) -> Iterator[Cause]:
         state = self._assembly.state
