@@ -98,6 +98,7 @@ def confess(place: Place) -> None:
         db.execute("UPDATE file SET refusal = ?", (words,))
 
 
+@pytest.mark.real
 def test_no_byte_of_it_is_a_secret_whatever_repeats_one(place: SecretPlace, tmp_path: Path) -> None:
     target = tmp_path / "bundle.tar.gz"
     with place.daemon() as daemon:
@@ -112,6 +113,7 @@ def test_no_byte_of_it_is_a_secret_whatever_repeats_one(place: SecretPlace, tmp_
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
 
 
+@pytest.mark.real
 def test_what_the_daemon_alone_knows_to_be_secret_is_not_in_it(
     place: SecretPlace, tmp_path: Path
 ) -> None:

@@ -169,6 +169,7 @@ with place.daemon() as daemon:
 """
 
 
+@pytest.mark.real
 def test_a_full_disk_of_the_state_is_told_once_and_waited_for(tmp_path: Path) -> None:
     told = in_namespace(_ON_A_SMALL_DISK + _WAITS, str(tmp_path), mounts=True)
     before, _, after = told.partition("=====")

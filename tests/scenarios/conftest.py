@@ -33,13 +33,30 @@ def chance(seed: int) -> random.Random:
     return random.Random(seed)
 
 
-IN_FULL = ("memory", "named")
-"""Kinds that only `make test-real` goes through: the other two have all that these have."""
+IN_TURN = ("invokeai", "directory")
+"""Kinds of which `make test` takes one for each test, in turn; `make test-real` takes all others.
+
+The other two have nothing that these have not.
+"""
 
 
-@pytest.fixture(
-    params=[pytest.param(one, marks=[pytest.mark.real] if one in IN_FULL else []) for one in KINDS]
-)
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave each test on all kinds but one to `make test-real`."""
+    cases: dict[str, dict[str, pytest.Item]] = {}
+    for item in items:
+        kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+        if kind is not None and Path(__file__).parent in item.path.parents:
+            cases.setdefault(item.nodeid.replace(kind, "", 1), {})[kind] = item
+    for number, kinds in enumerate(cases.values()):
+        turn = IN_TURN[number % len(IN_TURN)]
+        kept = turn if turn in kinds else next(iter(kinds))
+        for kind, item in kinds.items():
+            if kind != kept:
+                item.add_marker(pytest.mark.real)
+
+
+@pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 

@@ -113,6 +113,7 @@ assert len(place.on_board()) == 21
 """
 
 
+@pytest.mark.real
 def test_folders_beyond_the_limit_on_watches_are_polled_and_the_limit_is_named(
     tmp_path: Path,
 ) -> None:

@@ -15,6 +15,7 @@ import pytest
 from boardsync.engine.announce import standing
 from boardsync.engine.health import Health
 from engine.world import SkippingClock
+from sampling import one_in
 from scenarios.ground import Ground, InvokeAIHands, mirrored
 from servers.fake_invokeai import DROPPED, HANGING, FakeInvokeAI, proxy_page, status
 
@@ -155,7 +156,7 @@ async def require_resumed(here: Ground, passing: Callable) -> None:
     assert line(here) == "watching m"
 
 
-@pytest.mark.parametrize("answer", EVERYTHING)
+@pytest.mark.parametrize("answer", one_in(3, EVERYTHING))
 async def test_a_server_that_answers_nothing_useful(here: Ground, answer: str) -> None:
     fake = fake_of(here)
     if EVERYTHING[answer] is HANGING:
@@ -171,7 +172,7 @@ async def test_a_server_that_answers_nothing_useful(here: Ground, answer: str) -
         await require_resumed(here, passing)
 
 
-@pytest.mark.parametrize("answer", UPLOADS)
+@pytest.mark.parametrize("answer", one_in(3, UPLOADS))
 async def test_a_server_that_takes_no_picture(here: Ground, answer: str) -> None:
     fake = fake_of(here)
     fake.inject("upload", UPLOADS[answer], times=ALWAYS)

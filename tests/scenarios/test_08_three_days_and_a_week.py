@@ -162,6 +162,7 @@ async def test_a_server_that_is_away_for_three_days(
     assert life.lines[0] == life.lines[-1] == "watching m"
 
 
+@pytest.mark.real
 async def test_a_daemon_that_is_restarted_each_hour_meanwhile(
     here: Ground, telephone: Telephone
 ) -> None:
@@ -219,6 +220,7 @@ async def hours(here: Ground, life: Life, count: int, write: Callable[[], object
     await asyncio.wait({telling})
 
 
+@pytest.mark.real
 async def test_files_that_are_stuck_for_a_week(tmp_path: Path) -> None:
     """One grows without end, one may not be read, one lies on a bad sector: none is unseen."""
     async with ground(

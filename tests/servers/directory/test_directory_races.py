@@ -23,7 +23,7 @@ IDS = ["renameat2", "link and unlink"]
 EDITS = ["edit", "rewrite"]
 
 
-@pytest.fixture(params=[pytest.param(1, marks=pytest.mark.real), 4], ids="1 in {}".format)
+@pytest.fixture(params=[pytest.param(1, marks=pytest.mark.real), 12], ids="1 in {}".format)
 def every(request: pytest.FixtureRequest) -> int:
     """Which file operations are disturbed: all of them, or one in so many."""
     return int(request.param)
