@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 
 class Direction(StrEnum):
@@ -118,6 +119,10 @@ class Mark:
     recipe: str
     version: int = 1
     name: str | None = None
+
+
+UNCATEGORIZED_WORD: Final = "none"
+"""How InvokeAI's addresses, and people here, name the absence of a board."""
 
 
 @dataclass(frozen=True, slots=True)

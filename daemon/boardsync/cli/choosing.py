@@ -15,10 +15,9 @@ import click
 
 from boardsync.cli.shown import counted
 from boardsync.errors import Ambiguous, BoardsyncError, ItemMissing, Refused, TryAgain
-from boardsync.model import Item
+from boardsync.model import UNCATEGORIZED_WORD, Item
 from boardsync.servers.invokeai import InvokeAIClient
 from boardsync.servers.invokeai.batches import in_parallel
-from boardsync.servers.invokeai.boards import UNCATEGORIZED_WORD
 from boardsync.servers.invokeai.changes import Changed, Fate
 from boardsync.servers.invokeai.images import READERS, Query
 from boardsync.servers.invokeai.naming import checked_place, exact_name

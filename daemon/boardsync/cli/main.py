@@ -33,7 +33,7 @@ COMMANDS = {
     "status": ("boardsync.cli.looking", "status"),
     "why": ("boardsync.cli.looking", "why"),
     "history": ("boardsync.cli.looking", "history"),
-    "again": ("boardsync.cli.looking", "again"),
+    "again": ("boardsync.cli.again", "again"),
     "mend": ("boardsync.cli.mending", "mend"),
     "holds": ("boardsync.cli.removals", "holds"),
     "approve": ("boardsync.cli.removals", "approve"),

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from boardsync.cli.output import print_json, print_table, when
-from boardsync.model import Board, Item
-from boardsync.servers.invokeai.boards import UNCATEGORIZED_WORD
+from boardsync.model import UNCATEGORIZED_WORD, Board, Item
 
 _OTHER_KINDS: Final = frozenset({"item_id", "version", "extension", "size"})
 """Fields of an item that say nothing on InvokeAI, or that go by another word here."""

@@ -14,13 +14,11 @@ from enum import StrEnum
 from typing import Final
 
 from boardsync.errors import Ambiguous, BoardMissing, ServerFault, ServerRefused
-from boardsync.model import Board, Category
+from boardsync.model import UNCATEGORIZED_WORD, Board, Category
 from boardsync.servers.invokeai.address import segment
 from boardsync.servers.invokeai.records import board_from, names_from
 from boardsync.servers.invokeai.transport import Call, Params, Transport, get
 
-UNCATEGORIZED_WORD: Final = "none"
-"""How the server's addresses, and people here, name the absence of a board."""
 UNCATEGORIZED_NAME: Final = "Uncategorized"
 LONGEST_NAME: Final = 300
 ASSETS: Final = tuple(category for category in Category if category is not Category.GENERAL)
