@@ -88,9 +88,10 @@ def test_where_nothing_can_be_the_same_it_asks_nothing(place: Place) -> None:
 
 
 def test_a_mirror_that_is_not_there_is_named(filled: Place) -> None:
-    result = filled("adopt", "--yes", "other")
-    assert result.exit_code == 78
-    assert "no mirror is called 'other'" in result.stderr
+    for arguments in (("--yes", "other"), ("other",)):
+        result = filled("adopt", *arguments)
+        assert result.exit_code == 78
+        assert "no mirror is called 'other'; there are: m" in result.stderr
 
 
 def test_a_double_is_told_by_name_and_left_there(filled: Place) -> None:

@@ -99,7 +99,7 @@ class TestNobody:
     def test_it_is_75(self, place: Place) -> None:
         result = place("health")
         assert result.exit_code == 75
-        assert "no daemon answers on" in result.stderr
+        assert result.stderr == (f"boardsync: no daemon runs: nobody answers on {place.socket}\n")
         assert asked(place).returncode == 75
         assert asked(place, "--live", "--json").returncode == 75
 

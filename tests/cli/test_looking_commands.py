@@ -204,7 +204,9 @@ class TestHistory:
         result = place("history", "99")
         assert result.exit_code == 1
         assert "no run 99" in result.stderr
-        assert place("history", "--mirror", "nobody").exit_code == 78
+        result = place("history", "--mirror", "mm")
+        assert result.exit_code == 78
+        assert "no mirror is called 'mm'; there are: m; did you mean 'm'?" in result.stderr
         assert place("history", "--limit", "0").exit_code == 2
 
 

@@ -126,6 +126,7 @@ class TestAnswers:
         hold = empty(place)
         result = place("approve", str(hold["hold"]))
         assert result.exit_code == 2
+        assert "15 pictures would go to the trash" in result.stderr
         assert "give --yes" in result.stderr
         assert len(place.on_board()) == 20
 
@@ -174,8 +175,7 @@ class TestAnswers:
     @pytest.mark.parametrize("command", ["restore", "dismiss", "approve"])
     def test_a_hold_that_is_not_there_is_told(self, place: Place, command: str) -> None:
         fill(place, 2)
-        yes = ("--yes",) if command == "approve" else ()
-        result = place(command, "7", *yes)
+        result = place(command, "7")
         assert result.exit_code == 1
         assert "there is no hold 7 (any more)" in result.stderr
 

@@ -48,6 +48,12 @@ class TestCheck:
         assert not place.state.parent.exists()
         assert os.listdir(place.boards) == []
 
+    def test_a_name_that_no_directory_can_have_is_found(self, place: Place) -> None:
+        place.config.write_text(place.config.read_text().replace("board: Board", "board: ../x"))
+        subject, text = self.bad(place)
+        assert subject == "mirror m"
+        assert text.startswith("board '../x': ")
+
     def test_a_missing_folder_is_found_and_not_made(self, place: Place) -> None:
         place.folder.rmdir()
         subject, text = self.bad(place)
@@ -171,3 +177,10 @@ def test_a_server_without_a_version_is_told_without_a_gap(tmp_path: Path) -> Non
     place = Place(tmp_path)
     [server] = [one for one in place.json("check")["findings"] if one["subject"] == "server shelf"]
     assert server["text"].startswith(f"directory at {place.boards}, ")
+
+
+def test_a_mistyped_command_is_answered_with_the_nearest() -> None:
+    assert "No such command 'statu'. Did you mean 'status'?" in call("statu").stderr
+    result = call("zzz")
+    assert result.exit_code == 2
+    assert "Did you mean" not in result.stderr

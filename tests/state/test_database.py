@@ -273,6 +273,29 @@ class TestDamage:
                 open_it(path)
         assert os.listdir(tmp_path) == [path.name]
 
+    @pytest.mark.parametrize(
+        "taken",
+        ["DROP TABLE failed_reading", "ALTER TABLE run DROP COLUMN planned",
+         "DROP TRIGGER file_added"],
+    )  # fmt: skip
+    def test_one_that_something_was_taken_from_is_kept_aside_and_rebuilt(
+        self, path: Path, taken: str
+    ) -> None:
+        with opened(path) as state:
+            fill(state, 5)
+        with closing(sqlite3.connect(path)) as db, db:
+            db.execute(taken)
+        part = taken.split()[-1]
+        with pytest.raises(TryAgain, match=f"damaged .*{part}"):
+            open_readonly(path)
+
+        with logged() as logs, opened(path) as state:
+            assert count(state) == 0
+        [told] = [entry for entry in logs if entry["level"] == "error"]
+        assert part in told["complaint"]
+        with closing(sqlite3.connect(told["kept_as"])) as db:
+            assert db.execute("SELECT count(*) FROM file").fetchone() == (5,)
+
     def test_its_log_is_kept_beside_it(self, path: Path) -> None:
         path.write_bytes(b"x" * 99)
         path.with_name("state.db-wal").write_bytes(b"its log")

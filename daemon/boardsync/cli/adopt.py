@@ -16,6 +16,7 @@ from boardsync.cli.looking import JSON
 from boardsync.cli.output import print_json, print_table, printable, size
 from boardsync.cli.shown import counted
 from boardsync.cli.trash import ask_engine
+from boardsync.config.named import require_known
 from boardsync.engine.adopt import adopt as engine_adopt
 from boardsync.engine.adopt import survey as engine_survey
 from boardsync.engine.adopt_progress import AtWork
@@ -38,9 +39,10 @@ def adopt(context: Context, mirrors: tuple[str, ...], yes: bool, as_json: bool) 
     by their pixels, or by their bytes on servers that keep them. Nothing is uploaded, changed
     or removed. Meanwhile it tells how far it is. When it was interrupted, the next one goes on.
     """
+    settings, asked = context.settings(), {"mirrors": list(mirrors)}
+    require_known("mirror", mirrors, [one.name for one in settings.mirrors])
     if not yes and not sys.stdin.isatty():
         raise click.UsageError("There is no terminal to ask on: give --yes if it is meant.")
-    settings, asked = context.settings(), {"mirrors": list(mirrors)}
     at_work: AtWork = []
 
     async def look(assembly: Assembly) -> list[dict[str, Any]]:

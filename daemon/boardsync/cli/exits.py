@@ -23,7 +23,8 @@ MEANINGS = {
     FAILED: "something failed; the message says what",
     USAGE: "the command line is wrong",
     TRY_LATER: "not possible now (server or folder away, state in use): try again later",
-    SETTINGS: "the settings are wrong; the message names file, line and column",
+    SETTINGS: "the settings are wrong (the message names file, line and column), or know nothing"
+    " of the name that was given (the message tells which there are)",
 }
 
 F = TypeVar("F", bound=Callable[..., Any])

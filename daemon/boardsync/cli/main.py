@@ -6,6 +6,7 @@ httpx, and shell completion answers at once.
 
 from __future__ import annotations
 
+import difflib
 import importlib
 
 import click
@@ -65,6 +66,18 @@ class LateGroup(click.Group):
         module, attribute = COMMANDS[name]
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if not near:
+                raise
+            words = f"{error.message} Did you mean {near[0]!r}?"
+            raise click.UsageError(words, ctx) from error
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Exit codes"):

@@ -40,6 +40,9 @@ def probe(path: str, *, live: bool, as_json: bool) -> int:
     """Ask the daemon on a socket, print what it says, and return the exit code."""
     try:
         told = ask(path, "/health/live" if live else "/health/ready")
+    except (FileNotFoundError, ConnectionRefusedError):
+        print(f"boardsync: no daemon runs: nobody answers on {_line(path)}", file=sys.stderr)
+        return NOBODY
     except (OSError, ValueError, http.client.HTTPException) as error:
         print(f"boardsync: no daemon answers on {_line(path)}: {_line(error)}", file=sys.stderr)
         return NOBODY

@@ -63,12 +63,13 @@ def approve(context: Context, number: int, yes: bool) -> None:
     Only those that the hold names. `boardsync undo` and `boardsync trash restore` bring them
     back while they lie in the trash.
     """
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError(
-            "There is no terminal to ask on: give --yes if the removal is meant."
-        )
     settings = context.settings()
     hold = _hold(settings, number)
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError(
+            f"{_count(hold)} would go to the trash, and there is no terminal to ask on: give --yes"
+            " if that is meant."
+        )
     if not (yes or click.confirm(f"Put {_count(hold)} into the trash?", err=True)):
         click.echo("Nothing was removed; the hold stays.", err=True)
         sys.exit(exits.FAILED)

@@ -9,12 +9,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from boardsync.config.model import HttpSettings, MirrorSettings, ServerSettings, Settings
+from boardsync.config.model import (
+    DirectorySettings,
+    HttpSettings,
+    MirrorSettings,
+    ServerSettings,
+    Settings,
+)
 from boardsync.engine.assembly import make_server
 from boardsync.errors import BoardsyncError, SettingsError
 from boardsync.local.mounts import is_remote, mount_kind
 from boardsync.local.root import open_root
 from boardsync.model import Board, Direction
+from boardsync.servers.directory.names import require_board_name
 from boardsync.servers.port import Server
 from boardsync.state import links, places
 from boardsync.state.database import open_readonly
@@ -48,6 +55,7 @@ async def check_up(settings: Settings) -> list[Finding]:
     findings = [finding]
     for mirror in settings.mirrors:
         findings += _check_folder(mirror)
+        findings += _check_board(mirror, settings.servers[mirror.server])
     findings.append(_check_watches(settings.mirrors))
     findings += _check_http(settings.http)
     for name, server in settings.servers.items():
@@ -107,6 +115,16 @@ def _check_folder(mirror: MirrorSettings) -> list[Finding]:
             return [Finding(False, subject, "may not be written, but pictures are pulled into it")]
         return [room(mirror.folder, subject)]
     return [Finding(True, subject, "can be read")]
+
+
+def _check_board(mirror: MirrorSettings, server: ServerSettings) -> list[Finding]:
+    """Look whether a board of that name can be made, where names of boards are names on a disk."""
+    if mirror.board is not None and isinstance(server, DirectorySettings):
+        try:
+            require_board_name(mirror.board)
+        except BoardsyncError as error:
+            return [Finding(False, f"mirror {mirror.name}", str(error))]
+    return []
 
 
 def _check_http(http: HttpSettings) -> list[Finding]:

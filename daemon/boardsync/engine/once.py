@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from boardsync.config.named import require_known
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.report import show
 from boardsync.engine.worker import Worker
-from boardsync.errors import FolderAway, NoRoom, ServerBusy, ServerUnreachable, SettingsError
+from boardsync.errors import FolderAway, NoRoom, ServerBusy, ServerUnreachable
 from boardsync.state import failed_readings, runs, summary, transfers
 
 AWAY = (ServerUnreachable, ServerBusy, FolderAway)
@@ -62,11 +63,7 @@ class MirrorResult:
 def chosen_workers(assembly: Assembly, names: Sequence[str]) -> list[Worker]:
     """Return the workers of the named mirrors, or all. Raises SettingsError for a stranger."""
     known = assembly.workers
-    unknown = [name for name in names if name not in known]
-    if unknown:
-        raise SettingsError(
-            f"no mirror is called {unknown[0]!r}; there are: {', '.join(known) or 'none'}"
-        )
+    require_known("mirror", names, known)
     return [known[name] for name in dict.fromkeys(names or known)]
 
 

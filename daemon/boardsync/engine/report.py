@@ -13,11 +13,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.config.named import require_known
 from boardsync.engine.brake import resting
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
 from boardsync.engine.room import find_shortage
-from boardsync.errors import SettingsError
 from boardsync.state import (
     failed_readings,
     holds,
@@ -185,7 +185,7 @@ def history(
             key = next((one.id for one in settings.mirrors if one.name == mirror), mirror)
             number = places.find_mirror(connection, key)
             if number is None and key not in names:
-                raise SettingsError(f"no mirror is called {mirror!r}")
+                require_known("mirror", [mirror], list(names.values()))
             if number is None:
                 return []
         found = runs.history(connection, number, limit)

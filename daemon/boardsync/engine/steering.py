@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from boardsync.config.model import Settings
+from boardsync.config.named import require_known
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.once import chosen_workers
@@ -79,17 +79,11 @@ def _targets(assembly: Assembly, mirrors: Sequence[str], server: str | None) -> 
     if mirrors and server is not None:
         raise SettingsError("mirrors and a server were named; expected one of the two")
     if server is not None:
-        _require_server(assembly.settings, server)
+        require_known("server", [server], assembly.settings.servers)
         return [(SERVER, server)]
     if mirrors:
         return [(MIRROR, worker.mirror.key) for worker in chosen_workers(assembly, mirrors)]
     return [(ALL, "")]
-
-
-def _require_server(settings: Settings, name: str) -> None:
-    if name not in settings.servers:
-        known = ", ".join(settings.servers) or "none"
-        raise SettingsError(f"no server is called {name!r}; there are: {known}")
 
 
 def _tell(assembly: Assembly) -> None:

@@ -17,13 +17,14 @@ import structlog
 from sqlalchemy import Connection
 
 from boardsync.config.model import MirrorSettings, Settings
+from boardsync.config.named import require_known
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.report import RESTORE, show
 from boardsync.engine.restore import Restorer
 from boardsync.engine.told import AT_ONCE, Told, each, require_folder, require_server, tell
-from boardsync.errors import ItemMissing, Refused, SettingsError
+from boardsync.errors import ItemMissing, Refused
 from boardsync.state import links, places, runs, trash
 from boardsync.state.database import State
 from boardsync.state.trash import TrashRecord
@@ -46,10 +47,9 @@ def list_trash(
 
     mirror: only this one's, by name. Raises SettingsError for a stranger.
     """
+    if mirror is not None:
+        require_known("mirror", [mirror], [one.name for one in settings.mirrors])
     chosen = [one for one in settings.mirrors if mirror in (None, one.name)]
-    if mirror is not None and not chosen:
-        known = ", ".join(one.name for one in settings.mirrors)
-        raise SettingsError(f"no mirror is called {mirror!r}; there are: {known or 'none'}")
     told: dict[str, Any] = {"mirrors": [], "trash": []}
     if state is None:
         return told

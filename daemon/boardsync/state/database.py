@@ -26,6 +26,7 @@ from boardsync.state import upgrade
 from boardsync.state.copies import check_integrity, copy_database
 from boardsync.state.displaced import Place
 from boardsync.state.health import Health, suspicion_of
+from boardsync.state.shape import missing_part
 from boardsync.state.trouble import opening
 from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
 
@@ -159,6 +160,13 @@ def open_readonly(path: Path) -> State:
         raise TryAgain(
             f"{path}: written by an older boardsync; `boardsync run` or `once` upgrades it"
         )
+    with opening(path):
+        part = missing_part(path)
+    if part is not None:
+        raise TryAgain(
+            f"{path}: this state file is damaged ({part} is missing); `boardsync run` or `once`"
+            " keeps it aside and rebuilds it from the disk and the boards"
+        )
     engine, health = reading_engine(path), Health(path, note=False)
     return State(health, path, engine, InlineWriter(engine, health.told))
 
@@ -242,6 +250,8 @@ def _set_aside_if_corrupt(path: Path) -> Path | None:
         return None
     suspicion = suspicion_of(path)
     complaint = check_integrity(path, thorough=suspicion.exists())
+    if complaint is None and (part := missing_part(path)) is not None:
+        complaint = f"{part} is missing"
     aside = None if complaint is None else _set_aside(path, complaint)
     suspicion.unlink(missing_ok=True)
     return aside
