@@ -20,9 +20,10 @@ from boardsync.config.model import (
     Settings,
 )
 from boardsync.engine.brake import Brake, Pauses
-from boardsync.engine.carrier import AtOnce, Carrier
+from boardsync.engine.carrier import Carrier
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
+from boardsync.engine.due import AtOnce
 from boardsync.engine.gate import Gate
 from boardsync.engine.rights import ownership_of
 from boardsync.engine.secret_prints import print_secrets

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections import deque
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, field
-from functools import partial
+from collections.abc import Callable, Collection
 
 import structlog
 from sqlalchemy import Connection
@@ -18,12 +15,9 @@ from sqlalchemy import Connection
 from boardsync.engine.attempt import postpone
 from boardsync.engine.clock import Clock, now_ms
 from boardsync.engine.context import Mirror
-from boardsync.engine.doubles import DoubleRemover
+from boardsync.engine.due import GROUPS, AtOnce, Due, Kinds
 from boardsync.engine.gate import Gate
-from boardsync.engine.move import Mover
-from boardsync.engine.pull import Puller
-from boardsync.engine.push import Pusher
-from boardsync.engine.remove import Remover
+from boardsync.engine.hands import Hands, Work
 from boardsync.errors import BoardsyncError
 from boardsync.model import ActionKind, TransferState
 from boardsync.state import transfers
@@ -36,36 +30,11 @@ log = structlog.get_logger(__name__)
 
 AHEAD = 2
 """Uploads that are read and prepared while others are on the wire."""
-GROUPS = (transfers.UPLOADS, transfers.DOWNLOADS, transfers.STEPS)
-Kinds = tuple[ActionKind, ...]
-Work = Callable[[], Awaitable[None]]
 READ_AT_ONCE = 64
 """Due transfers that are read from the state together."""
 IDLE_SECONDS = 60.0
 TROUBLE_SECONDS = 1.0
 """Between two tries to reach the state file."""
-
-
-@dataclass(frozen=True, slots=True)
-class AtOnce:
-    """How many transfers a server is given at one time. steps: those without bytes."""
-
-    uploads: int = 2
-    downloads: int = 4
-    steps: int = 4
-
-
-@dataclass(slots=True)
-class Due:
-    """Transfers of some kinds that may go. more: the state may hold others that may go."""
-
-    waiting: deque[TransferRecord] = field(default_factory=deque)
-    more: bool = True
-
-    def look_again(self) -> None:
-        """Forget what was read: the state has changed."""
-        self.waiting.clear()
-        self.more = True
 
 
 class Carrier:
@@ -84,13 +53,8 @@ class Carrier:
         self._state = state
         self._clock = clock
         self._gate = gate
-        self._mirrors: dict[int, Mirror] = {}
+        self._hands: dict[int, Hands] = {}
         self._leaving: set[int] = set()
-        self._pushers: dict[int, Pusher] = {}
-        self._pullers: dict[int, Puller] = {}
-        self._movers: dict[int, Mover] = {}
-        self._removers: dict[int, Remover] = {}
-        self._doubles: dict[int, DoubleRemover] = {}
         for mirror in mirrors:
             self.take_on(mirror)
         self._under_way: dict[int, TransferRecord] = {}
@@ -116,13 +80,7 @@ class Carrier:
 
     def take_on(self, mirror: Mirror) -> None:
         """Carry a mirror's transfers, too, from the next `wake` on."""
-        number = mirror.number
-        self._mirrors[number] = mirror
-        self._pushers[number] = Pusher(mirror)
-        self._pullers[number] = Puller(mirror)
-        self._movers[number] = Mover(mirror)
-        self._removers[number] = Remover(mirror)
-        self._doubles[number] = DoubleRemover(mirror)
+        self._hands[mirror.number] = Hands(mirror)
 
     async def let_go(self, number: int) -> None:
         """Start nothing more of a mirror, and forget it when what is under way has finished.
@@ -135,9 +93,7 @@ class Carrier:
             while any(one.mirror == number for one in self._under_way.values()):
                 self._done.clear()
                 await self._clock.wait(self._done, 1.0)
-            for known in (self._mirrors, self._pushers, self._pullers, self._movers,
-                          self._removers, self._doubles):  # fmt: skip
-                known.pop(number, None)
+            self._hands.pop(number, None)
         finally:
             self._leaving.discard(number)
 
@@ -245,8 +201,8 @@ class Carrier:
         if self._brakes_changed() or now_ms(self._clock) >= self._next_due_ms:
             self._look_again()
         self._start_uploads()
-        self._start_downloads()
-        self._start_steps()
+        self._start_others(transfers.DOWNLOADS)
+        self._start_others(transfers.STEPS)
 
     def _brakes_changed(self) -> bool:
         """See which mirrors' transfers may start; tell whether that is news."""
@@ -256,7 +212,7 @@ class Carrier:
 
     def _moving_of(self, kinds: Kinds) -> list[int]:
         """Return the mirrors whose transfers of some kinds may start now."""
-        brakes = [(number, self._mirrors[number].brake) for number in self._numbers]
+        brakes = [(number, self._hands[number].mirror.brake) for number in self._numbers]
         downloads = kinds is transfers.DOWNLOADS
         return [
             number for number, brake in brakes
@@ -282,8 +238,8 @@ class Carrier:
     def _seconds_to_release(self) -> float:
         """Return how long until a brake may let go by itself."""
         waits = []
-        for mirror in self._mirrors.values():
-            brake = mirror.brake
+        for hands in self._hands.values():
+            brake = hands.mirror.brake
             if brake.stops_all():
                 waits.append(brake.seconds_to_release())
             elif brake.stops_downloads():
@@ -304,7 +260,7 @@ class Carrier:
 
     @property
     def _batch(self) -> int:
-        return next(iter(self._mirrors.values())).server.capabilities.batch
+        return next(iter(self._hands.values())).mirror.server.capabilities.batch
 
     def _least_room(self, kinds: Kinds) -> int:
         """Return from how much room on it is worth asking: what is on the wire stays busy."""
@@ -313,11 +269,13 @@ class Carrier:
     @property
     def _numbers(self) -> list[int]:
         """The mirrors whose transfers may begin."""
-        return [number for number in self._mirrors if number not in self._leaving]
+        return [number for number in self._hands if number not in self._leaving]
 
     def _seen_boards(self) -> list[int]:
         """Return the boards that uploads may go to."""
-        return [board for one in self._numbers for board in self._mirrors[one].seen_boards]
+        return [
+            board for number in self._numbers for board in self._hands[number].mirror.seen_boards
+        ]
 
     def _take(self, kinds: Kinds) -> list[TransferRecord]:
         """Take as many transfers that may go as there is room for."""
@@ -350,29 +308,13 @@ class Carrier:
             tokens.add(transfer.token)
             groups.setdefault((transfer.mirror, transfer.board), []).append(transfer)
         for (mirror, _), group in groups.items():
-            size = self._mirrors[mirror].server.capabilities.batch
-            for start in range(0, len(group), size):
-                batch = group[start : start + size]
-                self._start(batch, partial(self._pushers[mirror].carry, batch))
+            for start in range(0, len(group), self._batch):
+                batch = group[start : start + self._batch]
+                self._start(batch, self._hands[mirror].uploads(batch))
 
-    def _start_downloads(self) -> None:
-        for transfer in self._take(transfers.DOWNLOADS):
-            self._start([transfer], partial(self._pullers[transfer.mirror].carry, transfer))
-
-    def _start_steps(self) -> None:
-        for transfer in self._take(transfers.STEPS):
-            mover, remover = self._movers[transfer.mirror], self._removers[transfer.mirror]
-            doubles = self._doubles[transfer.mirror]
-            work = {
-                ActionKind.MOVE_ITEM: mover.move_item,
-                ActionKind.MOVE_FILE: mover.move_file,
-                ActionKind.SET_ASIDE: mover.set_aside,
-                ActionKind.RESTORE_ITEM: remover.restore_item,
-                ActionKind.TRASH_ITEM: remover.trash_item,
-                ActionKind.TRASH_FILE: remover.trash_file,
-                ActionKind.TRASH_DOUBLE: doubles.trash_double,
-            }[transfer.kind]
-            self._start([transfer], partial(work, transfer))
+    def _start_others(self, kinds: Kinds) -> None:
+        for transfer in self._take(kinds):
+            self._start([transfer], self._hands[transfer.mirror].other(transfer))
 
     def _start(self, batch: list[TransferRecord], work: Work) -> None:
         self._under_way.update({one.id: one for one in batch})
@@ -382,7 +324,7 @@ class Carrier:
 
     async def _guard(self, batch: list[TransferRecord], work: Work) -> None:
         """Run one batch. What escapes here is the state's trouble or a bug; the carrier goes on."""
-        mirror = self._mirrors[batch[0].mirror]
+        mirror = self._hands[batch[0].mirror].mirror
         try:
             with structlog.contextvars.bound_contextvars(mirror=mirror.name, run=batch[0].run):
                 await work()

@@ -16,10 +16,10 @@ from functools import partial
 from sqlalchemy import Connection
 
 from boardsync.engine.assembly import Assembly
-from boardsync.engine.carrier import GROUPS
 from boardsync.engine.causes import LASTING, Cause, Kind, Patience
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.due import GROUPS
 from boardsync.engine.report import show
 from boardsync.engine.restless import Restless, Waiting, write_kept
 from boardsync.engine.watching import Watching

@@ -22,7 +22,7 @@ _ARENA_MAX = -8
 """What the C library (glibc, malloc.h) calls M_ARENA_MAX."""
 SECONDS = 30.0
 """Between two looks whether there is something to give back."""
-GROWN = 4_000_000
+GROWN = 2_000_000
 """Bytes that are worth it."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
