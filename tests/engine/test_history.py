@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine import decide, trash_can
+from boardsync.engine import record, trash_can
 from boardsync.engine.decide import Plan
 from boardsync.engine.report import history
 from boardsync.model import Action, ActionKind
@@ -46,8 +46,8 @@ async def test_a_plan_that_is_under_way_already_is_no_run(here: World) -> None:
         made.actions.append((board.id, action))
         return made
 
-    first = await decide.record(mirror, plan(), "test", None)
-    again = await decide.record(mirror, plan(), "test", None)
+    first = await record.record(mirror, plan(), "test", None)
+    again = await record.record(mirror, plan(), "test", None)
 
     assert (first is None, again) == (False, None)
     assert rows(here) == before + 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.engine import decide, parcel, report
+from boardsync.engine import decide, parcel, record, report
 from boardsync.engine.again import again
 from boardsync.engine.passes import Look
 from boardsync.engine.planning import plan_mirrors
@@ -368,7 +368,7 @@ async def test_a_plan_that_is_overtaken_by_its_own_uploads_sends_nothing_twice(
     assert [action.kind for _, action in late.actions] == [ActionKind.UPLOAD]
     assert (await here.look()).uploaded == 1
 
-    await decide.record(mirror, late, "late", None)
+    await record.record(mirror, late, "late", None)
 
     assert (await here.look()).uploaded == 0
     assert len(here.items()) == 1

@@ -1,7 +1,7 @@
-"""Brings the cases of one mirror before the planner and records what it decides.
+"""Brings the cases of one mirror before the planner. Writes nothing.
 
-The only place where the planner meets the state. A plan that is only shown stops after
-`decide`; a run goes on to `record`.
+The only place where the planner meets the state. A plan that is only shown ends here; a run
+goes on to `record`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy import Connection
 
-from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
-from boardsync.engine.decide_links import REMOVALS, Parting, decide_links
+from boardsync.engine.decide_links import Parting, decide_links
 from boardsync.engine.pulled_before import suspected_items, unhashed_items
 from boardsync.files.durable import settle_name
 from boardsync.files.origin import Origin, read_origin
@@ -25,15 +24,9 @@ from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
 from boardsync.plan.links import Policy
 from boardsync.state import (
-    absence,
     cases,
-    departures,
-    holds,
-    items_seen,
     links,
     observations,
-    runs,
-    transfers,
 )
 from boardsync.state.records import BoardRecord
 
@@ -43,7 +36,6 @@ Boards = dict[bytes, BoardRecord]
 OpenFiles = list[tuple[bytes, str]]
 
 CHUNK = 500
-RECORDS_ONLY = frozenset({ActionKind.LINK, ActionKind.RELINK, ActionKind.FOLLOW})
 
 
 @dataclass(slots=True)
@@ -267,137 +259,3 @@ def _item_actions(
 
 def _block(plan: Plan, reason: str, count: int) -> None:
     plan.blocked[reason] = plan.blocked.get(reason, 0) + count
-
-
-async def record(mirror: Mirror, plan: Plan, cause: str, run: int | None) -> int | None:
-    """Make a plan durable: links at once, transfers to be carried out.
-
-    run: the run to add to. Returns the run; None when there was nothing to do yet.
-    """
-    if not (plan.actions or plan.partings or plan.held or plan.judged):
-        return run
-    moment, planned = now_ms(mirror.clock), len(plan.actions)
-    run = await mirror.state.write(lambda c: _record(c, mirror, plan, cause, run, moment))
-    if len(plan.actions) + plan.leaving < planned:
-        mirror.hints.boards("a plan was overtaken")
-    return run
-
-
-def _record(
-    c: Connection, mirror: Mirror, plan: Plan, cause: str, run: int | None, moment: int
-) -> int | None:
-    changed = links.changes(c, mirror.number) != plan.links_changed
-    if departures.any_leaving(c, mirror.number):
-        _leave_out_leaving(c, mirror, plan)
-    if changed:
-        _leave_out_overtaken(c, mirror, plan)
-    _hold(c, mirror, plan, moment)
-    for parting in plan.partings:
-        links.part(c, parting.link, parting.state, moment)
-    if not plan.actions:
-        return run
-    number = run if run is not None else runs.begin(c, mirror.number, cause, moment)
-    follows = [action for _, action in plan.actions if action.kind is ActionKind.FOLLOW]
-    _follow(c, mirror.number, follows, moment)
-    found = [
-        _new_link(mirror, board, action, number)
-        for board, action in plan.actions
-        if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW
-    ]
-    links.agree_all(c, found, moment)
-    travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
-    planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
-    if run is None and not (planned or found or follows):
-        # All of it is under way already, by an earlier run.
-        runs.take_back(c, number)
-        return None
-    runs.count(c, number, moment, planned=planned, linked=len(found), moved=len(follows))
-    return number
-
-
-def _follow(c: Connection, mirror: int, follows: Sequence[Action], moment: int) -> None:
-    """Let links go where their files went, all of them before any takes its place there."""
-    earlier = [links.earlier(c, _number(action)) for action in follows]
-    for action, numbers in zip(follows, earlier, strict=True):
-        path = _target(action)
-        links.rename(c, numbers, path)
-        links.change(c, _number(action), moment, path=path)
-    for action in follows:
-        links.take_place(c, _number(action), moment)
-    gone = [
-        path for path in map(_target, follows) if observations.find_file(c, mirror, path) is None
-    ]
-    absence.note_files_gone(c, mirror, gone, moment)
-
-
-def _leave_out_leaving(c: Connection, mirror: Mirror, plan: Plan) -> None:
-    """Link nothing to items that are being removed; it is decided anew when they are gone."""
-    kept = []
-    for board, action in plan.actions:
-        new = action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW
-        if new and departures.is_leaving(c, board, str(action.item_id)):
-            mirror.awaited.add((board, str(action.item_id)))
-        else:
-            kept.append((board, action))
-    plan.leaving = len(plan.actions) - len(kept)
-    plan.actions = kept
-
-
-def _leave_out_overtaken(c: Connection, mirror: Mirror, plan: Plan) -> None:
-    """Leave out what a transfer has settled since the plan was made: it would be done twice."""
-    plan.actions = [
-        pair for pair in plan.actions if not _is_overtaken(c, mirror, *pair)
-    ]  # fmt: skip
-    plan.partings = [
-        one for one in plan.partings
-        if (found := links.find(c, one.link)) is not None
-        and (found.state, found.path) == (LinkState.AGREED.value, one.path)
-    ]  # fmt: skip
-
-
-def _is_overtaken(c: Connection, mirror: Mirror, board: int, action: Action) -> bool:
-    if action.link is not None:
-        found = links.find(c, action.link)
-        if found is None or found.path != action.path:
-            return True
-        replaced = action.kind is ActionKind.TRASH_ITEM and found.state == LinkState.SUPERSEDED
-        if found.state != LinkState.AGREED.value and not replaced:
-            return True
-    if action.kind is ActionKind.UPLOAD:
-        assert action.path is not None and action.digest is not None  # noqa: S101, PT018
-        linked = links.has_picture(c, mirror.number, action.path, action.digest, board)
-        return linked and action.link is None
-    if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW:
-        # It was moved, replaced or removed meanwhile: nothing would ever tell that it is gone.
-        seen = items_seen.find_item(c, board, str(action.item_id))
-        return seen is None or seen[0].version != action.version
-    if action.kind is ActionKind.DOWNLOAD and action.link is None:
-        return links.has_version(c, board, str(action.item_id), action.version)
-    return False
-
-
-def _hold(c: Connection, mirror: Mirror, plan: Plan, moment: int) -> None:
-    """See to it that holds name what waits for consent now, and nothing else."""
-    for side in REMOVALS.values():
-        held, reason = plan.held.get(side, ([], ""))
-        if held or plan.judged:
-            numbers = [_number(action) for _, action in held]
-            holds.keep(c, mirror.number, side, numbers, reason, moment)
-
-
-def _number(action: Action) -> int:
-    assert action.link is not None  # noqa: S101
-    return action.link
-
-
-def _target(action: Action) -> bytes:
-    assert action.target is not None  # noqa: S101
-    return action.target
-
-
-def _new_link(mirror: Mirror, board: int, action: Action, run: int) -> links.NewLink:
-    assert action.path is not None and action.digest is not None and action.item_id  # noqa: S101, PT018
-    return links.NewLink(
-        mirror=mirror.number, path=action.path, digest=action.digest, board=board,
-        item_id=action.item_id, version=action.version, made="found", run=run,
-    )  # fmt: skip

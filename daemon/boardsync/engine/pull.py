@@ -7,10 +7,8 @@ item, final name and digest are recorded, and only then comes the rename, which 
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
 import time
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -19,27 +17,23 @@ import structlog
 from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.landing import Landed, disk_error, finish_temporary, open_temporary
 from boardsync.engine.pull_waits import is_overtaken, wait_instead
 from boardsync.engine.pulled_before import file_pulled_before
 from boardsync.engine.sweep import temporary_name
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
-    FolderAway,
     ItemMissing,
-    NoRoom,
     Refused,
 )
 from boardsync.files.durable import (
     move_without_replacing,
     remove_if_there,
     settle_name,
-    sync_and_close,
 )
-from boardsync.files.origin import Origin, write_origin
 from boardsync.files.snapshot import stat_of
 from boardsync.formats import format_by_extension
-from boardsync.local.root import open_root
 from boardsync.local.trash import surely_holds
 from boardsync.model import Download, FileStat, Item, LinkState, TransferState
 from boardsync.plan.names import numbered_path, safe_name, split_extension
@@ -52,14 +46,6 @@ MOST_NUMBERS = 10_000
 TORN_TRIES = 18
 """An item that is not whole after so many looks is broken. If nobody hurries: after 3 minutes."""
 TORN_LONGEST_WAIT = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Landed:
-    """Bytes that lie whole and durable in the temporary file."""
-
-    digest: str
-    temporary: bytes
 
 
 class Puller:
@@ -146,15 +132,15 @@ class Puller:
     async def _fetch(self, item: Item, temporary: bytes) -> Landed:
         """Download into the temporary file; durable when this returns."""
         path = self._mirror.absolute(temporary)
-        stream = await asyncio.to_thread(_open_temporary, self._mirror, path)
+        stream = await asyncio.to_thread(open_temporary, self._mirror, path)
         try:
             got: Download = await self._mirror.server.download(item, stream)
-            await asyncio.to_thread(_finish_temporary, self._mirror, stream, path, item, got.digest)
+            await asyncio.to_thread(finish_temporary, self._mirror, stream, path, item, got.digest)
         except BaseException as error:
             stream.close()
             await asyncio.shield(self._clear(temporary))
             if isinstance(error, OSError):
-                raise _disk_error(error, path) from error
+                raise disk_error(error, path) from error
             raise
         return Landed(got.digest, temporary)
 
@@ -257,7 +243,7 @@ class Puller:
             self._settle(final)
             remove_if_there(temporary, disk)
         except OSError as error:
-            raise _disk_error(error, path) from error
+            raise disk_error(error, path) from error
         return True
 
     def _settle(self, final: bytes) -> None:
@@ -266,7 +252,7 @@ class Puller:
         try:
             settle_name(path, mirror.root, mirror.disk)
         except OSError as error:
-            raise _disk_error(error, path) from error
+            raise disk_error(error, path) from error
 
     async def _note_placing(
         self, transfer: TransferRecord, item: Item, final: bytes, landed: Landed
@@ -387,49 +373,6 @@ def fitting_path(path: bytes, extension: str) -> bytes:
     if not extension or (wanted is not None and wanted is format_by_extension(path)):
         return path
     return (split_extension(name)[0] + extension).encode("utf-8", "surrogateescape")
-
-
-def _open_temporary(mirror: Mirror, path: bytes) -> Any:
-    disk = mirror.disk
-    _require_the_known_folder(mirror)
-    try:
-        mirror.make_directory_to_pull(path)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-        return disk.fdopen(disk.open(path, flags, mirror.ownership.first_mode), "w+b")
-    except OSError as error:
-        raise _disk_error(error, path) from error
-
-
-def _require_the_known_folder(mirror: Mirror) -> None:
-    """Raise FolderAway where the last walk went through another folder.
-
-    What is written to a bare mount point is gone, and looks deleted, once its disk is back.
-    """
-    there = open_root(mirror.root, mirror.disk)
-    with mirror.state.read() as connection:
-        known = places.root_identity(connection, mirror.number)
-    if known not in (None, "", there.recorded):
-        raise FolderAway(
-            f"{os.fsdecode(mirror.root)}: another folder than the one that was looked at last"
-        )
-
-
-def _finish_temporary(
-    mirror: Mirror, stream: Any, path: bytes, item: Item, digest: str
-) -> None:  # fmt: skip
-    disk, board = mirror.disk, item.board_id or ""
-    write_origin(path, Origin(item.item_id, item.version, mirror.key, board), digest, disk)
-    mirror.ownership.give_file(stream.fileno(), disk)
-    sync_and_close(stream, disk)
-    if item.created_ms is not None:
-        disk.set_times(path, item.created_ms * 1_000_000)
-
-
-def _disk_error(error: OSError, path: bytes) -> BoardsyncError:
-    where = os.fsdecode(path)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoom(f"{where}: the disk is full; free some space")
-    return FolderAway(f"{where}: cannot be written: {error.strerror}")
 
 
 def _stat(mirror: Mirror, path: bytes) -> FileStat:

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 
 import structlog
 
-from boardsync.engine import decide, observe_files
+from boardsync.engine import decide, observe_files, record
 from boardsync.engine.boards_seen import BoardsSeen
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
@@ -262,7 +262,7 @@ class Reconciler:
         elif plan.blocked:
             self._undecided = True
         if not self._dry:
-            done.run = await decide.record(mirror, plan, look.cause, done.run)
+            done.run = await record.record(mirror, plan, look.cause, done.run)
             if plan.actions:
                 self.planned()
             if plan.partings:  # whose other side is free now: it may be a case of its own
