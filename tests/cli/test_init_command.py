@@ -107,6 +107,7 @@ class TestSettings:
         assert (mirror.name, mirror.folder) == ("my pictures", home / "my pictures")
         assert mirror.direction is Direction.BOTH
         assert result.stdout.startswith("directory ")
+        assert result.stdout.endswith(" Next: boardsync check, then: boardsync run\n")
         assert "Folder to mirror: " in result.stderr
 
     def test_it_never_writes_over_a_file(self, setup: Setup) -> None:
@@ -125,6 +126,8 @@ class TestSettings:
         )  # fmt: skip
         assert result.exit_code == 0, result.output
         assert written_server(config).url == NOBODY_LISTENS
+        named = f"boardsync -c {config}"
+        assert result.stdout.endswith(f" Next: {named} check, then: {named} run\n")
 
     def test_a_server_that_does_not_answer_is_told_and_the_person_decides(
         self, setup: Setup

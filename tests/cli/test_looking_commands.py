@@ -111,6 +111,18 @@ class TestWhy:
         assert (told["path"], told["verdict"]) == ("sub/a.png", "synced: it is item sub/a.png")
         assert told["observation"]["digest"] == told["links"][0]["digest"]
 
+    @pytest.mark.parametrize("subject", [".", "sub", "pictures", "pictures/sub"])
+    def test_a_folder_is_told_to_be_none_of_its_subjects(self, synced: Place, subject: str) -> None:
+        for name in (subject, str(synced.folder)):
+            result = synced("why", name)
+            assert result.exit_code == 1
+            assert f"{name!r} is a folder; this tells of one file or one item" in result.stderr
+
+    def test_nothing_is_no_subject(self, synced: Place) -> None:
+        result = synced("why", "")
+        assert result.exit_code == 2
+        assert "PATH|ITEM is empty" in result.stderr
+
     def test_an_absolute_path_will_do_also_through_a_symlink(self, synced: Place) -> None:
         link = synced.base / "link"
         link.symlink_to(synced.folder)

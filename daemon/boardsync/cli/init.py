@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +16,7 @@ from boardsync.cli.access import Context, pass_context
 from boardsync.cli.output import print_table, printable
 from boardsync.cli.settings_file import Account, Draft
 from boardsync.cli.shown import counted
+from boardsync.config.load import find
 from boardsync.config.model import DirectorySettings, Secret, ServerSettings
 from boardsync.config.places import user_settings
 from boardsync.config.values import from_values
@@ -183,7 +185,16 @@ def _say_what_is_next(target: Path, account: Account | None) -> None:
     where = printable(target)
     if account is not None and account.typed:
         click.echo(f"Wrote {printable(account.file)}: the password, which only you may read.")
-    click.echo(f"Wrote {where}. Next: boardsync -c {where} check, then: boardsync -c {where} run")
+    named = "" if _is_found_unnamed(target) else f" -c {shlex.quote(where)}"
+    click.echo(f"Wrote {where}. Next: boardsync{named} check, then: boardsync{named} run")
+
+
+def _is_found_unnamed(target: Path) -> bool:
+    """Tell whether these are the settings that commands use when none are named."""
+    try:
+        return find(None, os.environ) == target.absolute()
+    except SettingsError:
+        return False
 
 
 def _say_what_is_there(target: Path, board: Board | None) -> None:

@@ -136,6 +136,8 @@ def why(context: Context, subject: str, as_json: bool) -> None:
 
     PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id.
     """
+    if not subject:
+        raise click.UsageError("PATH|ITEM is empty")
     settings = context.settings()
     told = from_state(settings, lambda state: explain(settings, state, subject, os.getcwd())) or []
     if as_json:
@@ -144,8 +146,19 @@ def why(context: Context, subject: str, as_json: bool) -> None:
         _print_why(one)
     if not told:
         if not as_json:
-            click.echo(f"Nothing is known of {subject!r}: no mirror has seen it.", err=True)
+            click.echo(f"boardsync: {printable(_unknown_words(subject, settings))}", err=True)
         sys.exit(exits.FAILED)
+
+
+def _unknown_words(subject: str, settings: Settings) -> str:
+    """Say why nothing can be told of a subject."""
+    places = [".", *(os.fspath(mirror.folder) for mirror in settings.mirrors)]
+    if any(os.path.isdir(os.path.join(place, subject)) for place in places):
+        return (
+            f"{subject!r} is a folder; this tells of one file or one item, and `boardsync status`"
+            " of whole mirrors"
+        )
+    return f"nothing is known of {subject!r}: no mirror has seen it"
 
 
 def _print_why(one: dict[str, Any]) -> None:
