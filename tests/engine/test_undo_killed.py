@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,8 +12,10 @@ from boardsync.engine.trash_can import list_trash
 from engine.undo_kit import (
     APART,
     TRASH,
+    Killed,
     idle,
     item_of,
+    kill_at,
     newest_run,
     runs_after,
     take_back,
@@ -29,32 +30,6 @@ async def here(tmp_path: Path) -> AsyncIterator[World]:
         made.server.add_board("board")
         made.clock.skip(APART)
         yield made
-
-
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def kill_at(here: World, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """End at the n-th of the steps that change anything: commits, and what a server does."""
-    left = [number]
-
-    def counted(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-        async def stepping(*arguments: Any, **named: Any) -> Any:
-            left[0] -= 1
-            if left[0] < int(not after):
-                raise Killed
-            result = await step(*arguments, **named)
-            if left[0] < 1:
-                raise Killed
-            return result
-
-        return stepping
-
-    monkeypatch.setattr(here.state, "write", counted(here.state.write, after=False))
-    for name in ("trash", "untrash"):
-        step = counted(getattr(here.server, name), after=True)
-        monkeypatch.setattr(here.server, name, step)
 
 
 @pytest.mark.parametrize("number", one_in(3, range(1, 12)))
@@ -76,7 +51,7 @@ async def test_killed_anywhere_and_repeated_it_ends_as_if_it_had_not_been(
             await here.look()
             undoing = runs_after(here, undoing[0])
         with monkeypatch.context() as patched:
-            kill_at(here, number, patched)
+            kill_at(here, number, ("trash", "untrash"), patched)
             for run in undoing:
                 try:
                     await take_back(here, run)

@@ -15,6 +15,7 @@ from boardsync.engine.report import history, run_details
 from boardsync.engine.undo import Undone, undo
 from boardsync.model import Capabilities
 from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
+from engine.undo_kit import Killed, kill_at
 from engine.world import SkippingClock, World, picture, world
 from sampling import one_in
 
@@ -298,32 +299,6 @@ async def test_the_history_tells_what_a_run_moved(tmp_path: Path) -> None:
         ]
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
-def kill_at(here: World, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """End at the n-th of the steps that change anything: commits, and what a server does."""
-    left = [number]
-
-    def counted(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-        async def stepping(*arguments: Any, **named: Any) -> Any:
-            left[0] -= 1
-            if left[0] < int(not after):
-                raise Killed
-            result = await step(*arguments, **named)
-            if left[0] < 1:
-                raise Killed
-            return result
-
-        return stepping
-
-    monkeypatch.setattr(here.state, "write", counted(here.state.write, after=False))
-    for name in ("move", "rename_board"):
-        step = counted(getattr(here.server, name), after=True)
-        monkeypatch.setattr(here.server, name, step)
-
-
 @pytest.mark.parametrize("number", one_in(4, range(1, 6)))
 @pytest.mark.parametrize("what", ["item", "file", "board"])
 @KINDS
@@ -342,7 +317,7 @@ async def test_killed_anywhere_and_repeated_it_ends_as_if_it_had_not_been(
         await here.look()
         run = newest_run(here)
         with monkeypatch.context() as patched:
-            kill_at(here, number, patched)
+            kill_at(here, number, ("move", "rename_board"), patched)
             try:
                 await take_back(here, run)
             except Killed:

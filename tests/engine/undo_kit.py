@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
 from boardsync.engine.once import MirrorResult
 from boardsync.engine.report import history
 from boardsync.engine.undo import Undone, undo
@@ -48,3 +53,31 @@ def in_local_trash(here: World) -> list[bytes]:
 
 def in_server_trash(here: World) -> list[bytes]:
     return sorted(stored.content for stored in here.server.in_the_trash())
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def kill_at(
+    here: World, number: int, calls: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """End at the n-th of the steps that change anything: commits, and calls of the server."""
+    left = [number]
+
+    def counted(step: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+        async def stepping(*arguments: Any, **named: Any) -> Any:
+            left[0] -= 1
+            if left[0] < int(not after):
+                raise Killed
+            result = await step(*arguments, **named)
+            if left[0] < 1:
+                raise Killed
+            return result
+
+        return stepping
+
+    monkeypatch.setattr(here.state, "write", counted(here.state.write, after=False))
+    for name in calls:
+        step = counted(getattr(here.server, name), after=True)
+        monkeypatch.setattr(here.server, name, step)
