@@ -63,7 +63,7 @@ test: $(READY)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-real: $(FUZZ)
-	$(BIN)/pytest -m real --numprocesses auto --dist loadgroup
+	$(BIN)/pytest -m real --numprocesses auto --dist loadfile
 
 scenarios: $(READY)
 	SCENARIO_SCALE=$${SCENARIO_SCALE:-1} $(BIN)/pytest -m 'real or not real' tests/scenarios

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,18 +20,6 @@ def invokeai(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealInvokeAI]
         yield server.start()
     finally:
         server.stop()
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep together, in one process, the tests that share a server or a root filesystem."""
-    for item in items:
-        if Path(__file__).parent / "system" in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("system"))
-        elif "invokeai" in getattr(item, "fixturenames", ()) or (
-            Path(__file__).parent / "real" in item.path.parents
-        ):
-            item.add_marker(pytest.mark.xdist_group("invokeai"))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -16,8 +16,8 @@ import pytest
 from real.http_daemon import TOKEN, http_daemon
 
 pytestmark = pytest.mark.real
-SECONDS = 40
-CASES = 30
+SECONDS = 200
+CASES = 15
 
 
 def tool() -> str:
@@ -36,7 +36,8 @@ def test_no_question_makes_it_fail_or_answer_otherwise_than_described(tmp_path: 
                 tool(), "run", f"{here.url}/openapi.json", "--header",
                 f"Authorization: Bearer {TOKEN}", "--max-examples", str(CASES),
                 "--max-time", str(SECONDS), "--request-timeout", "20", "--continue-on-failure",
-                "--workers", "2", "--no-color",
+                # With more of them, one may fail by a mistake of Python 3.11 (gh-106905).
+                "--workers", "1", "--no-color",
                 "--seed", os.environ.get("FUZZ_SEED", "1"),
             ],
             capture_output=True, text=True, timeout=SECONDS + 60, cwd=tmp_path,

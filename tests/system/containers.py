@@ -86,8 +86,7 @@ class Storage:
         subprocess.run(["umount", self._base / "storage/overlay"], capture_output=True)
         if self._in_memory:
             call(["umount", "--lazy", self._base])
-        else:
-            shutil.rmtree(self._base)
+        shutil.rmtree(self._base)
 
     def _used(self) -> bool:
         """Tell whether a process of ours still works on the storage."""

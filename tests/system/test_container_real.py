@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -41,10 +42,11 @@ mirrors:
 
 
 @pytest.fixture(scope="module")
-def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+def storage() -> Iterator[Storage]:
     """The image of this checkout."""
     demand("mmdebstrap", "buildah", "podman", "runc")
-    storage = Storage(tmp_path_factory.mktemp("containers"))
+    # Podman's runroot has 50 characters at most.
+    storage = Storage(Path(tempfile.mkdtemp(prefix="boardsync-")))
     try:
         storage.build()
         yield storage

@@ -41,10 +41,11 @@ def demand(*commands: str) -> None:
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends"]
     install += [package for name in missing for package in PACKAGES[name]]
-    for command in (["apt-get", "update", "-qq"], install):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if done.returncode != 0:
-            pytest.skip(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+    with locked(CACHE / "apt.lock"):
+        for command in (["apt-get", "update", "-qq"], install):
+            done = subprocess.run(command, env=environment, capture_output=True, text=True)
+            if done.returncode != 0:
+                pytest.skip(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
 
 
 def call(command: Sequence[str | os.PathLike[str]], seconds: float = 300.0) -> str:
