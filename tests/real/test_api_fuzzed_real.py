@@ -16,7 +16,7 @@ import pytest
 from real.http_daemon import TOKEN, http_daemon
 
 pytestmark = pytest.mark.real
-SECONDS = 200
+SECONDS = 100
 CASES = 15
 
 

@@ -231,7 +231,11 @@ class TestAnswers:
         ("path", "body"),
         [
             ("/once", {"mirror": ["m"]}),
+            ("/once", {"even_paused": 0}),
+            ("/pause", {"seconds": True}),
+            ("/pause", {"seconds": "60"}),
             ("/undo", {"run": True}),
+            ("/undo", {"run": "1"}),
             ("/undo", {"run": 2**53}),
             ("/undo", {"run": -1}),
             ("/trash/purge", {"entries": [2**64]}),

@@ -20,7 +20,7 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse
-from pydantic import ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue, StrictBool, model_validator
 
 from boardsync import __version__
 from boardsync.engine import consent, report, trash_can
@@ -70,7 +70,7 @@ _ANY_TEXT: JsonValue = {"type": "string"}
 class OnceRequest(MirrorsRequest):
     """Which mirrors to reconcile; all when empty. even_paused: also those that are paused."""
 
-    even_paused: bool = False
+    even_paused: StrictBool = False
 
 
 class AgainRequest(Question):

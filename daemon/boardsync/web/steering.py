@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import Field
 
 from boardsync.engine import steering
 from boardsync.engine.service import Service
-from boardsync.web.texts import Question
+from boardsync.web.texts import Question, Seconds
 
 LONGEST_SECONDS = 36_525 * 86_400.0
 
@@ -29,7 +29,7 @@ class ResumeRequest(MirrorsRequest):
 class PauseRequest(ResumeRequest):
     """seconds: after which the pause ends by itself; null is never."""
 
-    seconds: float | None = Field(default=None, gt=0, le=LONGEST_SECONDS, allow_inf_nan=False)
+    seconds: Annotated[Seconds, Field(le=LONGEST_SECONDS)] | None = None
 
 
 def steering_routes(service: Service) -> APIRouter:

@@ -26,7 +26,8 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> object:
-    if isinstance(value, bool):
+    """Let no text and no truth value be taken for a number, as pydantic would by itself."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("expected a number")  # noqa: TRY004
     return value
 
@@ -34,6 +35,7 @@ def _number(value: object) -> object:
 Name = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
 """Text whose bytes that are no UTF-8 are lone surrogates, in JSON as `\\udc80` and on."""
 Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER), BeforeValidator(_number)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
 Limit = Annotated[int, Query(ge=0, le=MOST_TOLD)]
 
 
