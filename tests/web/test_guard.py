@@ -14,6 +14,7 @@ from boardsync.config.http import Address
 from boardsync.errors import SettingsError
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
+from boardsync.web import guard
 from boardsync.web.guard import LARGEST_BODY, LARGEST_HEAD, MOST_AT_ONCE, Guard, Rules, rules_for
 
 TOKEN = "correct-horse-battery-staple"
@@ -253,12 +254,6 @@ class TestSize:
             assert answer.status_code == 413
         assert api.reached == []
 
-    async def test_who_has_no_token_is_refused_before_the_body_is_taken_in(self, api: Api) -> None:
-        async def never() -> Any:
-            raise AssertionError("the body was asked for")
-
-        assert await raw(api, method="POST", receive=never) == 401
-
     async def test_a_large_head_is_refused(self, api: Api) -> None:
         for given in ({"x": "a" * LARGEST_HEAD}, {f"x{n}": "a" * 100 for n in range(200)}):
             answer = await attempt(api, "GET", headers=given)
@@ -276,6 +271,43 @@ class TestSize:
         async with asyncio.timeout(20):
             told = await raw(api, method="POST", headers=headers, receive=silence, seconds=0.01)
         assert told == 408
+
+    async def test_who_is_refused_may_finish_sending_and_no_longer(self, api: Api) -> None:
+        sent = [b"a" * 1000, b"b" * 1000, b"c" * 1000]
+
+        async def sending() -> Any:
+            await asyncio.sleep(0)
+            part = sent.pop(0)
+            return {"type": "http.request", "body": part, "more_body": bool(sent)}
+
+        assert await raw(api, method="POST", receive=sending) == 401
+        assert (sent, api.reached) == ([], [])
+
+        async def endless() -> Any:
+            sent.append(b"x" * (1 << 16))
+            return {"type": "http.request", "body": sent[-1], "more_body": True}
+
+        assert await raw(api, method="POST", receive=endless) == 401
+        assert 0 < sum(map(len, sent)) < 2 * LARGEST_BODY
+
+    async def test_who_is_refused_and_says_nothing_more_is_answered_and_keeps_nobody_waiting(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(guard, "REFUSED_SECONDS", 0.2)
+        silent = asyncio.Event()
+
+        async def silence() -> Any:
+            await silent.wait()
+
+        one = Guard(api, LOOPBACK)
+        async with asyncio.timeout(20):
+            waiting = [
+                asyncio.ensure_future(raw(api, method="POST", receive=silence, through=one))
+                for _ in range(MOST_AT_ONCE)
+            ]
+            await asyncio.sleep(0.01)
+            assert await raw(api, through=one) == 200
+            assert set(await asyncio.gather(*waiting)) == {401}
 
     async def test_too_many_at_one_time_are_turned_away_and_later_ones_are_not(
         self, api: Api
@@ -336,6 +368,7 @@ async def _nothing() -> Any:
 async def raw(
     api: Api, *, method: str = "GET", path: str = "/status", rules: Rules = LOOPBACK,
     headers: Any = None, receive: Any = _nothing, seconds: float = 20.0,
+    through: Guard | None = None,
 ) -> int:  # fmt: skip
     """Ask as no client of good manners would; return the answer's status."""
     sent: list[Any] = []
@@ -348,5 +381,5 @@ async def raw(
         "type": "http", "method": method, "path": path, "query_string": b"",
         "headers": [(b"host", host)] if headers is None else headers,
     }  # fmt: skip
-    await Guard(api, rules, body_seconds=seconds)(scope, receive, send)
+    await (through or Guard(api, rules, body_seconds=seconds))(scope, receive, send)
     return int(sent[0]["status"])

@@ -8,6 +8,7 @@ requests here (cross-site) and, by a name that they own, read the answers (DNS r
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hmac
 import ipaddress
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -40,6 +41,10 @@ LARGEST_HEAD = 16 << 10
 """Bytes of a request's line and headers."""
 MOST_AT_ONCE = 32
 """Requests that are being answered: each may hold a body in memory."""
+REFUSED_SECONDS = 1.0
+"""How long the body of a request that is refused is waited for."""
+_AT_ONCE = frozenset({"busy", "size", "slow"})
+"""Reasons to refuse a request without waiting for more of it."""
 BODY_SECONDS = 20.0
 """Until all of a body has arrived."""
 _HEADERS = (
@@ -118,15 +123,22 @@ class Guard:
         if scope["type"] != "http":
             return
         secured = _secured(send)
+        try:
+            await self._let_in(scope, receive, secured)
+        except Refusal as refusal:
+            counters.add(names.HTTP_REFUSED, reason=refusal.reason)
+            if refusal.reason not in _AT_ONCE:
+                await _throw_away_body(receive)
+            await _answer(secured, refusal)
+
+    async def _let_in(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on, with its whole body. Raises Refusal."""
         self._places -= 1
         try:
             headers = _headers(scope)
             self._check(scope, headers)
             body = await _whole_body(headers, receive, self._body_seconds)
-            await self._app(scope, _replayed(body, receive), secured)
-        except Refusal as refusal:
-            counters.add(names.HTTP_REFUSED, reason=refusal.reason)
-            await _answer(secured, refusal)
+            await self._app(scope, _replayed(body, receive), send)
         finally:
             self._places += 1
 
@@ -262,6 +274,18 @@ async def _whole_body(headers: dict[bytes, list[bytes]], receive: Receive, secon
     return b"".join(parts)
 
 
+async def _throw_away_body(receive: Receive) -> None:
+    """Take in what is still sent: who is cut off while sending may never see the answer."""
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REFUSED_SECONDS):
+            while size <= LARGEST_BODY:
+                message = await receive()
+                size += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+
+
 def _replayed(body: bytes, receive: Receive) -> Receive:
     """Hand on a body that was taken in; afterwards what else is received."""
     told = False
@@ -295,7 +319,7 @@ async def _answer(send: Send, refusal: Refusal) -> None:
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode("ascii")),
-        (b"connection", b"close"),  # what is left of its body is not read
+        (b"connection", b"close"),  # what may be left of its body is not read
     ]
     if refusal.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b'Bearer realm="boardsync"'))

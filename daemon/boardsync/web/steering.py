@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 from fastapi import APIRouter
 from pydantic import Field
@@ -10,8 +10,6 @@ from pydantic import Field
 from boardsync.engine import steering
 from boardsync.engine.service import Service
 from boardsync.web.texts import Question, Seconds
-
-LONGEST_SECONDS = 36_525 * 86_400.0
 
 
 class MirrorsRequest(Question):
@@ -29,7 +27,7 @@ class ResumeRequest(MirrorsRequest):
 class PauseRequest(ResumeRequest):
     """seconds: after which the pause ends by itself; null is never."""
 
-    seconds: Annotated[Seconds, Field(le=LONGEST_SECONDS)] | None = None
+    seconds: Seconds | None = None
 
 
 def steering_routes(service: Service) -> APIRouter:

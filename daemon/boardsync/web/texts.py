@@ -10,6 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 LARGEST_NUMBER = 2**53 - 1
 """Of anything in the state: beyond it, not all programs read the same number out of JSON."""
+LONGEST_SECONDS = 36_525 * 86_400.0
 MOST_TOLD = 100_000
 """Rows of one answer."""
 
@@ -35,7 +36,9 @@ def _number(value: object) -> object:
 Name = Annotated[str, PlainValidator(_text, json_schema_input_type=str)]
 """Text whose bytes that are no UTF-8 are lone surrogates, in JSON as `\\udc80` and on."""
 Number = Annotated[int, Field(ge=0, le=LARGEST_NUMBER), BeforeValidator(_number)]
-Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False), BeforeValidator(_number)]
+Seconds = Annotated[
+    float, Field(gt=0, le=LONGEST_SECONDS, allow_inf_nan=False), BeforeValidator(_number)
+]
 Limit = Annotated[int, Query(ge=0, le=MOST_TOLD)]
 
 
