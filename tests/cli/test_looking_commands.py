@@ -111,7 +111,7 @@ class TestWhy:
         assert (told["path"], told["verdict"]) == ("sub/a.png", "synced: it is item sub/a.png")
         assert told["observation"]["digest"] == told["links"][0]["digest"]
 
-    @pytest.mark.parametrize("subject", [".", "sub", "pictures", "pictures/sub"])
+    @pytest.mark.parametrize("subject", [".", "..", "sub", "pictures", "pictures/sub"])
     def test_a_folder_is_told_to_be_none_of_its_subjects(self, synced: Place, subject: str) -> None:
         for name in (subject, str(synced.folder)):
             result = synced("why", name)

@@ -184,3 +184,4 @@ def test_a_mistyped_command_is_answered_with_the_nearest() -> None:
     result = call("zzz")
     assert result.exit_code == 2
     assert "Did you mean" not in result.stderr
+    assert call("--", "--status").exit_code == 2

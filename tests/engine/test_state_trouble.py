@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from sqlalchemy import Connection
 from boardsync.engine.schedule import make_scheduler
 from boardsync.engine.service import Service
 from boardsync.errors import BoardsyncError, TryAgain
+from boardsync.state import holds
 from cli.place_kit import Place, wait_until
 from engine.world import world
 from places import in_namespace
@@ -57,6 +60,17 @@ def test_a_state_that_is_damaged_under_a_daemon_ends_it_and_the_next_start_heals
         wait_until(lambda: place.json("status")["mirrors"][0]["synced"] == 6, daemon.told)
     assert len(list(place.state.parent.glob("state.db.corrupt-*"))) >= 1
     assert place.on_board() == pictures
+
+
+async def test_a_table_that_is_taken_from_a_state_in_use_is_damage_and_no_passing_trouble(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path) as here:
+        with closing(sqlite3.connect(here.state.path)) as db, db:
+            db.execute("DROP TABLE hold")
+        with pytest.raises(TryAgain, match="hold is missing"), here.state.read() as connection:
+            holds.open_holds(connection, [1])
+        assert "the next start of boardsync keeps it aside" in str(here.state.health.damage)
 
 
 async def test_a_service_ends_in_good_order_when_a_check_finds_damage(tmp_path: Path) -> None:
@@ -118,7 +132,9 @@ async def test_a_pass_that_the_state_does_not_allow_is_tried_again_and_is_no_bug
 
 _ON_A_SMALL_DISK = """
 import os, subprocess, sys, time
+from contextlib import closing
 from pathlib import Path
+from boardsync.state import holds
 from cli.place_kit import Place, wait_until
 
 place = Place(Path(sys.argv[1]))

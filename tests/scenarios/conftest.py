@@ -45,9 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave each test on all kinds but one to `make test-real`."""
     cases: dict[str, dict[str, pytest.Item]] = {}
     for item in items:
-        kind = item.callspec.params.get("kind") if hasattr(item, "callspec") else None
+        params = dict(item.callspec.params) if hasattr(item, "callspec") else {}
+        kind = params.pop("kind", None)
         if kind is not None and Path(__file__).parent in item.path.parents:
-            cases.setdefault(item.nodeid.replace(kind, "", 1), {})[kind] = item
+            case = f"{item.path} {getattr(item, 'originalname', '')} {params}"
+            cases.setdefault(case, {})[kind] = item
     for number, kinds in enumerate(cases.values()):
         turn = IN_TURN[number % len(IN_TURN)]
         kept = turn if turn in kinds else next(iter(kinds))

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from boardsync.errors import NeedsPerson, StateTooNew, TryAgain
 from boardsync.model import FileStat
 from boardsync.state import observations, places
+from boardsync.state.backups import take_backup
 from boardsync.state.database import (
     State,
     open_readonly,
@@ -276,18 +277,21 @@ class TestDamage:
     @pytest.mark.parametrize(
         "taken",
         ["DROP TABLE failed_reading", "ALTER TABLE run DROP COLUMN planned",
-         "DROP TRIGGER file_added"],
+         "DROP TRIGGER file_added", "DROP INDEX item_by_token", "DROP INDEX transfer_one_upload"],
     )  # fmt: skip
     def test_one_that_something_was_taken_from_is_kept_aside_and_rebuilt(
-        self, path: Path, taken: str
+        self, path: Path, tmp_path: Path, taken: str
     ) -> None:
         with opened(path) as state:
             fill(state, 5)
         with closing(sqlite3.connect(path)) as db, db:
             db.execute(taken)
         part = taken.split()[-1]
-        with pytest.raises(TryAgain, match=f"damaged .*{part}"):
-            open_readonly(path)
+        for open_it in (open_readonly, lambda p: open_scratch(p, tmp_path)):
+            with pytest.raises(TryAgain, match=f"damaged .*{part}"):
+                open_it(path)
+        with pytest.raises(TryAgain, match=part):
+            take_backup(path, tmp_path / "backup.db")
 
         with logged() as logs, opened(path) as state:
             assert count(state) == 0

@@ -290,6 +290,13 @@ class TestSize:
         assert await raw(api, method="POST", receive=endless) == 401
         assert 0 < sum(map(len, sent)) < 2 * LARGEST_BODY
 
+    async def test_who_asks_first_is_refused_before_sending(self, api: Api) -> None:
+        async def never() -> Any:
+            raise AssertionError("the body was asked for")
+
+        headers = [(b"host", b"localhost"), (b"expect", b"100-continue")]
+        assert await raw(api, method="POST", headers=headers, receive=never) == 401
+
     async def test_who_is_refused_and_says_nothing_more_is_answered_and_keeps_nobody_waiting(
         self, api: Api, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -185,16 +185,17 @@ def _say_what_is_next(target: Path, account: Account | None) -> None:
     where = printable(target)
     if account is not None and account.typed:
         click.echo(f"Wrote {printable(account.file)}: the password, which only you may read.")
-    named = "" if _is_found_unnamed(target) else f" -c {shlex.quote(where)}"
-    click.echo(f"Wrote {where}. Next: boardsync{named} check, then: boardsync{named} run")
+    command = _command_with(target)
+    click.echo(f"Wrote {where}. Next: {command} check, then: {command} run")
 
 
-def _is_found_unnamed(target: Path) -> bool:
-    """Tell whether these are the settings that commands use when none are named."""
+def _command_with(target: Path) -> str:
+    """Return how commands begin that use these settings."""
     try:
-        return find(None, os.environ) == target.absolute()
+        unnamed = find(None, os.environ) == target.absolute()
     except SettingsError:
-        return False
+        unnamed = False
+    return "boardsync" if unnamed else f"boardsync -c {shlex.quote(printable(target))}"
 
 
 def _say_what_is_there(target: Path, board: Board | None) -> None:
@@ -202,6 +203,6 @@ def _say_what_is_there(target: Path, board: Board | None) -> None:
     held = (board.images or 0) + (board.assets or 0) if board else 0
     if board is not None and held:
         click.echo(
-            f"{printable(board.name)!r} holds {counted(held, 'picture')} already: boardsync -c"
-            f" {printable(target)} adopt, before run, links those that the folder has, too."
+            f"{printable(board.name)!r} holds {counted(held, 'picture')} already:"
+            f" {_command_with(target)} adopt, before run, links those that the folder has, too."
         )

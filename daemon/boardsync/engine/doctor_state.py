@@ -13,8 +13,8 @@ from boardsync.config.model import Settings
 from boardsync.engine.symptom import Symptom, ill, sound
 from boardsync.errors import BoardsyncError
 from boardsync.state import orphans
-from boardsync.state.copies import check_integrity
 from boardsync.state.database import State
+from boardsync.state.shape import find_fault
 
 OLD_MS = 86_400_000
 OTHERS = 0o077
@@ -37,7 +37,7 @@ def state_symptoms(settings: Settings, state: State | None) -> list[Symptom]:
 def _integrity(path: Path) -> Symptom:
     subject = f"state {path}: content"
     try:
-        complaint = check_integrity(path, thorough=True)
+        complaint = find_fault(path, thorough=True)
     except BoardsyncError as error:
         return ill(subject, str(error))
     if complaint is None:

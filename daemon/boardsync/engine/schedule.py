@@ -23,7 +23,8 @@ from boardsync.engine.trash_can import purge_expired, purge_seconds
 from boardsync.errors import BoardsyncError
 from boardsync.plan.backoff import CAP_SECONDS
 from boardsync.state import jobs, moves, pauses, places, runs, transfers
-from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.copies import copy_database
+from boardsync.state.shape import find_fault
 from boardsync.state.trouble import opening
 
 log = structlog.get_logger(__name__)
@@ -165,7 +166,7 @@ async def _prune(assembly: Assembly) -> bool:
 
 async def _check_database(assembly: Assembly) -> None:
     try:
-        complaint = await asyncio.to_thread(check_integrity, assembly.state.path)
+        complaint = await asyncio.to_thread(find_fault, assembly.state.path)
     except BoardsyncError as error:
         log.warning("the state file could not be checked", why=str(error))
         return

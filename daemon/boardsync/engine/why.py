@@ -42,7 +42,7 @@ def why(
                 continue
             found: list[dict[str, Any]] = []
             path = path_below(os.fsencode(mirror.folder), subject, here)
-            if path is not None and path != b".":
+            if path is not None and path not in (b".", b"..") and not path.startswith(b"../"):
                 found += _why_file(connection, mirror, number, path)
             for board in places.boards(connection, number):
                 found += _why_item(connection, mirror, board, subject)

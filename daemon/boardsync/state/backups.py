@@ -11,9 +11,10 @@ from pathlib import Path
 
 from boardsync.errors import NeedsPerson, TryAgain
 from boardsync.files.durable import fsync_directory, temp_path
-from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.copies import copy_database
 from boardsync.state.health import suspicion_of
 from boardsync.state.lock import StateLock
+from boardsync.state.shape import find_fault
 from boardsync.state.trouble import opening
 from boardsync.state.upgrade import HEAD, refuse_newer, revision_of
 
@@ -45,7 +46,7 @@ def take_backup(state: Path, target: Path) -> int:
     try:
         copy_database(state, fresh)
         _make_single(fresh)
-        complaint = check_integrity(fresh)
+        complaint = find_fault(fresh)
         if complaint is not None:
             raise TryAgain(
                 f"{state}: damaged ({complaint}), so it was not copied; the next start of"
@@ -118,7 +119,7 @@ def _require_sound(source: Path, state: Path) -> str:
         raise NeedsPerson(f"{source}: is no backup of a state; nothing was changed")
     with opening(source):
         schema = refuse_newer(source, HEAD)
-    complaint = check_integrity(source, thorough=True)
+    complaint = find_fault(source, thorough=True)
     if complaint is not None:
         raise NeedsPerson(f"{source}: is damaged ({complaint}); nothing was changed")
     return schema or HEAD

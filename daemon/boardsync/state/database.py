@@ -23,10 +23,10 @@ from sqlalchemy.pool import QueuePool
 
 from boardsync.errors import TryAgain
 from boardsync.state import upgrade
-from boardsync.state.copies import check_integrity, copy_database
+from boardsync.state.copies import copy_database
 from boardsync.state.displaced import Place
 from boardsync.state.health import Health, suspicion_of
-from boardsync.state.shape import missing_part
+from boardsync.state.shape import find_fault, missing_part
 from boardsync.state.trouble import opening
 from boardsync.state.writer import GroupCommitWriter, InlineWriter, Work, Writer
 
@@ -160,15 +160,20 @@ def open_readonly(path: Path) -> State:
         raise TryAgain(
             f"{path}: written by an older boardsync; `boardsync run` or `once` upgrades it"
         )
+    _require_whole_shape(path)
+    engine, health = reading_engine(path), Health(path, note=False)
+    return State(health, path, engine, InlineWriter(engine, health.told))
+
+
+def _require_whole_shape(path: Path) -> None:
+    """Raise TryAgain when a part of the schema is missing."""
     with opening(path):
         part = missing_part(path)
     if part is not None:
         raise TryAgain(
-            f"{path}: this state file is damaged ({part} is missing); `boardsync run` or `once`"
-            " keeps it aside and rebuilds it from the disk and the boards"
+            f"{path}: this state file is damaged ({part} is missing); the next start of"
+            " `boardsync run` or `once` keeps it aside and rebuilds it from the disk and the boards"
         )
-    engine, health = reading_engine(path), Health(path, note=False)
-    return State(health, path, engine, InlineWriter(engine, health.told))
 
 
 def open_scratch(path: Path, directory: Path) -> State:
@@ -179,6 +184,7 @@ def open_scratch(path: Path, directory: Path) -> State:
     copy = directory / "plan.db"
     with opening(path):
         if upgrade.refuse_newer(path) is not None:
+            _require_whole_shape(path)
             copy_database(path, copy)
     return open_state(copy, inline=True)
 
@@ -249,9 +255,7 @@ def _set_aside_if_corrupt(path: Path) -> Path | None:
     if not path.exists() or path.stat().st_size == 0:
         return None
     suspicion = suspicion_of(path)
-    complaint = check_integrity(path, thorough=suspicion.exists())
-    if complaint is None and (part := missing_part(path)) is not None:
-        complaint = f"{part} is missing"
+    complaint = find_fault(path, thorough=suspicion.exists())
     aside = None if complaint is None else _set_aside(path, complaint)
     suspicion.unlink(missing_ok=True)
     return aside

@@ -6,6 +6,7 @@ beside the file, and the next opening looks thoroughly.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ import structlog
 from sqlalchemy.exc import DBAPIError
 
 from boardsync.errors import BoardsyncError, TryAgain
-from boardsync.state.trouble import DAMAGED, primary_code, state_error
+from boardsync.state.shape import missing_part
+from boardsync.state.trouble import DAMAGED, opening, primary_code, state_error
 
 log = structlog.get_logger(__name__)
 
@@ -50,19 +52,28 @@ class Health:
 
     def told(self, error: DBAPIError) -> BoardsyncError:
         """Classify what went wrong while the file was in use, and take note of damage."""
-        told = state_error(error)
-        if primary_code(error.orig) in DAMAGED:
+        told, code = state_error(error), primary_code(error.orig)
+        if code in DAMAGED:
             self._take_note(told)
+        elif code == sqlite3.SQLITE_ERROR and (part := self._missing_part()) is not None:
+            told = self.found(f"{part} is missing")
         return told
 
-    def found(self, complaint: str) -> None:
-        """Take note of damage that a check has found."""
-        self._take_note(
-            TryAgain(
-                f"{self._path}: the state file is damaged: {complaint}; the next start of"
-                " boardsync keeps it aside and rebuilds it from the disk and the boards"
-            )
+    def _missing_part(self) -> str | None:
+        try:
+            with opening(self._path):
+                return missing_part(self._path)
+        except BoardsyncError:
+            return None
+
+    def found(self, complaint: str) -> BoardsyncError:
+        """Take note of damage that a check has found; return it as an error."""
+        damage = TryAgain(
+            f"{self._path}: the state file is damaged: {complaint}; the next start of"
+            " boardsync keeps it aside and rebuilds it from the disk and the boards"
         )
+        self._take_note(damage)
+        return damage
 
     def displaced(self, complaint: BoardsyncError) -> None:
         """Take note that the file in use is not the one in its place any more."""

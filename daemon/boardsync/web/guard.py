@@ -127,7 +127,7 @@ class Guard:
             await self._let_in(scope, receive, secured)
         except Refusal as refusal:
             counters.add(names.HTTP_REFUSED, reason=refusal.reason)
-            if refusal.reason not in _AT_ONCE:
+            if refusal.reason not in _AT_ONCE and b"expect" not in _headers(scope):
                 await _throw_away_body(receive)
             await _answer(secured, refusal)
 
