@@ -53,7 +53,8 @@ class Mirror:
     began, or since the server was last away. No upload starts to any other. partly_listed: those
     of them of which the last listing was incomplete: each upload is looked up first.
     fetching: temporary files that are being written. durable: directories that are known to be.
-    awaited: items, with their boards, that leave while a file is to be linked to them. leaving:
+    awaited: items, with their boards, that leave while a file is to be linked to them, and tokens
+    of pictures that are sent while an item is to move to where they go. leaving:
     those that an undo takes away now. proving: boards of which the newest items were seen whole, or
     not, since this process began.
     compiled: the rules by the content of the ignore file they were made with. unlinked: by board,

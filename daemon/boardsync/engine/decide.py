@@ -75,9 +75,12 @@ def decide(
         changed = links.changes(connection, mirror.number)
     found = decide_links(mirror, boards, everything=paths is None)
     plan = Plan(found.actions, found.partings, found.held, found.judged, found.waiting, changed)
-    actions = _file_actions(mirror, boards, plan, paths)
+    actions = [
+        one for one in _file_actions(mirror, boards, plan, paths)
+        if one[1].path not in found.claims
+    ]  # fmt: skip
     plan.actions += _joined(
-        [one for one in actions if one[1].path not in found.claims], mirror.policy()
+        _without_those_that_move(plan, actions, mirror.policy()), mirror.policy()
     )
     if mirror.settings.direction.pulls and paths is None:
         linked: set[tuple[int, str | None]] = {
@@ -125,6 +128,23 @@ def _file_actions(
                             board.id,
                             replace(action, board_id=board.server_id, subfolder=subfolder),
                         )
+
+
+def _without_those_that_move(
+    plan: Plan, actions: list[tuple[int, Action]], policy: Policy
+) -> list[tuple[int, Action]]:
+    """Leave out files whose picture comes to their board with an item that moves there."""
+    moving = {(board, one.token) for board, one in plan.actions if one.kind is ActionKind.MOVE_ITEM}
+    if not (policy.one_item and moving):
+        return actions
+    left = [
+        (board, one) for board, one in actions
+        if one.kind is not ActionKind.UPLOAD or (board, one.token) not in moving
+    ]  # fmt: skip
+    if len(left) < len(actions):
+        words = "an item with the same picture is to move to their board"
+        _block(plan, words, len(actions) - len(left))
+    return left
 
 
 def _joined(actions: list[tuple[int, Action]], policy: Policy) -> list[tuple[int, Action]]:

@@ -313,6 +313,10 @@ class Pusher:
             self._mirror.hints.boards("a file vanished while it was sent")
         elif (superseded and old is None) or is_shared_since(self._mirror, transfer):
             self._mirror.hints.boards("newer content was sent")
+        picture = (transfer.board, str(transfer.token))
+        if picture in self._mirror.awaited:
+            self._mirror.awaited.discard(picture)
+            self._mirror.hints.boards("a picture arrived that an item was to move to")
         log.info("uploaded", path=transfer.path, item=item.item_id, board=board.name)
 
     def _link_all(

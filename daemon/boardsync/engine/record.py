@@ -50,6 +50,8 @@ def _record(
         _leave_out_leaving(c, mirror, plan)
     if changed:
         _leave_out_overtaken(c, mirror, plan)
+    if mirror.policy().one_item:
+        _leave_out_joining(c, mirror, plan)
     _hold(c, mirror, plan, moment)
     for parting in plan.partings:
         links.part(c, parting.link, parting.state, moment)
@@ -98,7 +100,31 @@ def _leave_out_leaving(c: Connection, mirror: Mirror, plan: Plan) -> None:
             mirror.awaited.add((board, str(action.item_id)))
         else:
             kept.append((board, action))
-    plan.leaving = len(plan.actions) - len(kept)
+    plan.leaving += len(plan.actions) - len(kept)
+    plan.actions = kept
+
+
+def _leave_out_joining(c: Connection, mirror: Mirror, plan: Plan) -> None:
+    """Let a picture come to a board in one way: as an item that moves there, or as a file.
+
+    Both would make two items of it. What is left out is decided anew when the other is there.
+    """
+    kinds = {action.kind for _, action in plan.actions}
+    moving = transfers.moving_items(c, mirror.number) if ActionKind.UPLOAD in kinds else set()
+    kept = []
+    for board, action in plan.actions:
+        picture = (board, str(action.token))
+        if action.kind is ActionKind.MOVE_ITEM and transfers.is_being_sent(c, *picture):
+            mirror.awaited.add(picture)
+            continue
+        if action.kind is ActionKind.MOVE_ITEM:
+            moving.add(picture)
+        kept.append((board, action))
+    kept = [
+        (board, action) for board, action in kept
+        if action.kind is not ActionKind.UPLOAD or (board, str(action.token)) not in moving
+    ]  # fmt: skip
+    plan.leaving += len(plan.actions) - len(kept)
     plan.actions = kept
 
 

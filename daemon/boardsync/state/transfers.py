@@ -218,6 +218,23 @@ def any_waiting(
     return connection.execute(query.limit(1)).first() is not None
 
 
+def moving_items(connection: Connection, mirror: int) -> set[tuple[int, str]]:
+    """Return the pictures, by their tokens, whose items are to move, with the boards they go to."""
+    query = select(transfer.c.board, transfer.c.token).where(
+        transfer.c.mirror == mirror, transfer.c.kind == ActionKind.MOVE_ITEM.value, text(LIVE)
+    )
+    return {(board, token) for board, token in connection.execute(query) if token is not None}
+
+
+def is_being_sent(connection: Connection, board: int, token: str) -> bool:
+    """Tell whether a picture is on its way to a board."""
+    query = select(transfer.c.id).where(
+        transfer.c.board == board, transfer.c.token == token,
+        transfer.c.kind == ActionKind.UPLOAD.value, text(LIVE),
+    )  # fmt: skip
+    return connection.execute(query.limit(1)).first() is not None
+
+
 def any_live(connection: Connection, board: int) -> bool:
     """Tell whether anything is on its way to or from a board."""
     query = select(transfer.c.id).where(transfer.c.board == board, text(LIVE))
