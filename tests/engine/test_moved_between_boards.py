@@ -14,7 +14,7 @@ from boardsync.engine.planning import plan_mirrors
 from boardsync.errors import ServerBusy
 from boardsync.model import Download, Item, Listing
 from boardsync.servers.memory.server import MemoryServer
-from boardsync.state import places, transfers
+from boardsync.state import transfers
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -142,26 +142,18 @@ async def test_a_copy_beside_the_moved_file_shares_the_item_that_moves(here: Wor
     await require_moved(here)
 
 
-async def test_a_file_that_joins_its_copy_while_that_is_sent_brings_no_second_item(
+async def test_a_file_that_joins_its_copy_while_that_is_to_be_sent_ends_with_one_item(
     here: World,
 ) -> None:
     here.write("cats/copy.png", seed=1)
-    mirror = here.assembly.mirrors[0]
     here.clock.skip(120.0)
     # Planned, and not sent yet: nobody carries it.
     await here.assembly.workers["m"].pass_now(Look.everywhere("test"))
-    assert await mirror.state.write(lambda c: transfers.any_live(c, _board(here, "cats")))
+    with here.state.read() as connection:
+        kinds = transfers.UPLOADS
+        assert transfers.any_waiting(connection, here.assembly.mirrors[0].number, kinds)
     (here.folder / "dogs/a.png").rename(here.folder / "cats/a.png")
     for _ in range(4):
         await here.look()
     assert here.contents("cats") == sorted([picture(1), picture(3)])
     assert await here.quiet()
-
-
-def _board(here: World, name: str) -> int:
-    with here.state.read() as connection:
-        [number] = [
-            one.id for one in places.boards(connection, here.assembly.mirrors[0].number)
-            if one.name == name
-        ]  # fmt: skip
-    return number

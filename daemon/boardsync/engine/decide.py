@@ -22,7 +22,6 @@ from boardsync.local.listed import Listed
 from boardsync.model import Action, ActionKind, LinkState
 from boardsync.plan.cases import FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
-from boardsync.plan.links import Policy
 from boardsync.state import (
     cases,
     links,
@@ -79,9 +78,9 @@ def decide(
         one for one in _file_actions(mirror, boards, plan, paths)
         if one[1].path not in found.claims
     ]  # fmt: skip
-    plan.actions += _joined(
-        _without_those_that_move(plan, actions, mirror.policy()), mirror.policy()
-    )
+    if mirror.policy().one_item:
+        actions = _joined(_without_those_that_move(plan, actions))
+    plan.actions += actions
     if mirror.settings.direction.pulls and paths is None:
         linked: set[tuple[int, str | None]] = {
             (board, action.item_id) for board, action in plan.actions
@@ -131,12 +130,10 @@ def _file_actions(
 
 
 def _without_those_that_move(
-    plan: Plan, actions: list[tuple[int, Action]], policy: Policy
+    plan: Plan, actions: list[tuple[int, Action]]
 ) -> list[tuple[int, Action]]:
     """Leave out files whose picture comes to their board with an item that moves there."""
     moving = {(board, one.token) for board, one in plan.actions if one.kind is ActionKind.MOVE_ITEM}
-    if not (policy.one_item and moving):
-        return actions
     left = [
         (board, one) for board, one in actions
         if one.kind is not ActionKind.UPLOAD or (board, one.token) not in moving
@@ -147,10 +144,8 @@ def _without_those_that_move(
     return left
 
 
-def _joined(actions: list[tuple[int, Action]], policy: Policy) -> list[tuple[int, Action]]:
+def _joined(actions: list[tuple[int, Action]]) -> list[tuple[int, Action]]:
     """Let files that would be sent be linked with one of the same picture that is found there."""
-    if not policy.one_item:
-        return actions
     found = {(board, one.digest): one for board, one in actions if one.kind is ActionKind.LINK}
     return [(board, _linked_with(one, found.get((board, one.digest)))) for board, one in actions]
 

@@ -109,21 +109,17 @@ def _leave_out_joining(c: Connection, mirror: Mirror, plan: Plan) -> None:
 
     Both would make two items of it. What is left out is decided anew when the other is there.
     """
-    kinds = {action.kind for _, action in plan.actions}
-    moving = transfers.moving_items(c, mirror.number) if ActionKind.UPLOAD in kinds else set()
+    uploads = any(action.kind is ActionKind.UPLOAD for _, action in plan.actions)
+    moving = transfers.moving_items(c, mirror.number) if uploads else set()
     kept = []
     for board, action in plan.actions:
         picture = (board, str(action.token))
-        if action.kind is ActionKind.MOVE_ITEM and transfers.is_being_sent(c, *picture):
+        if action.kind is ActionKind.UPLOAD and picture in moving:
+            continue
+        if action.kind is ActionKind.MOVE_ITEM and transfers.is_sending(c, *picture):
             mirror.awaited.add(picture)
             continue
-        if action.kind is ActionKind.MOVE_ITEM:
-            moving.add(picture)
         kept.append((board, action))
-    kept = [
-        (board, action) for board, action in kept
-        if action.kind is not ActionKind.UPLOAD or (board, str(action.token)) not in moving
-    ]  # fmt: skip
     plan.leaving += len(plan.actions) - len(kept)
     plan.actions = kept
 

@@ -27,12 +27,12 @@ def missing_part(path: Path) -> str | None:
         return None
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
         names = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
-        for table in metadata.sorted_tables:
+        for table in metadata.tables.values():
             columns = {row[1] for row in db.execute(f"PRAGMA table_info({table.name})")}
             for column in table.columns:
                 if column.name not in columns:
                     return f"the column {column.name} of {table.name}" if columns else table.name
-    indexes = [str(index.name) for table in metadata.sorted_tables for index in table.indexes]
+    indexes = [str(index.name) for table in metadata.tables.values() for index in table.indexes]
     return next((part for part in (*indexes, *TRIGGERS) if part not in names), None)
 
 

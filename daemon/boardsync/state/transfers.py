@@ -226,15 +226,6 @@ def moving_items(connection: Connection, mirror: int) -> set[tuple[int, str]]:
     return {(board, token) for board, token in connection.execute(query) if token is not None}
 
 
-def is_being_sent(connection: Connection, board: int, token: str) -> bool:
-    """Tell whether a picture is on its way to a board."""
-    query = select(transfer.c.id).where(
-        transfer.c.board == board, transfer.c.token == token,
-        transfer.c.kind == ActionKind.UPLOAD.value, text(LIVE),
-    )  # fmt: skip
-    return connection.execute(query.limit(1)).first() is not None
-
-
 def any_live(connection: Connection, board: int) -> bool:
     """Tell whether anything is on its way to or from a board."""
     query = select(transfer.c.id).where(transfer.c.board == board, text(LIVE))
