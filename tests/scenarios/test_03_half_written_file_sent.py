@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.plan.settling import HOLLOW_SECONDS
 from scenarios.ground import Ground, shown
 from scenarios.reality import SCALE, Kept, scaled, wait
 from scenarios.writers import FORMATS, WRITERS, drawn
@@ -37,7 +38,10 @@ async def test_slow_writers_of_every_kind_and_format(here: Ground, chance: rando
     count = len(writing)
     while writing:
         writing = [one for one in writing if next(one, "done") != "done"]
+        began = here.clock.monotonic()
         await here.look()
+        if here.clock.monotonic() - began >= HOLLOW_SECONDS:
+            pytest.skip("so busy a machine that this rest was longer than reserved room is awaited")
         require_whole(here, wanted)
 
     await here.settled()
