@@ -255,7 +255,8 @@ class Capabilities:
     name is ours to choose. mutable: an item's bytes may change under the same id.
     reencodes: downloads differ in bytes from what was sent. batch: uploads per call.
     early_visible: items are listed before their bytes are complete. trash: items can be removed
-    so that they come back. moves: items can change board and name without being sent again.
+    so that they come back. deletes: items can be deleted for good, where there is no trash.
+    moves: items can change board and name without being sent again.
     renames_boards: boards can get another name and stay the same board.
     categories: the server sorts pictures into InvokeAI's categories. poll_floor: shortest
     sensible seconds between listings. changes_at_once: moves, removals and returns from the trash
@@ -273,6 +274,7 @@ class Capabilities:
     categories: bool
     early_visible: bool
     trash: bool = False
+    deletes: bool = False
     moves: bool = False
     renames_boards: bool = False
     batch: int = 1

@@ -14,7 +14,7 @@ from boardsync.engine.told import Told
 from boardsync.engine.trash_can import list_trash, purge, purge_expired, restore, restore_run
 from boardsync.errors import OutcomeUnknown, SettingsError
 from boardsync.model import Capabilities
-from boardsync.servers.memory.server import CAPABILITIES, NAMED, MemoryServer
+from boardsync.servers.memory.server import CAPABILITIES, DELETING, NAMED, MemoryServer
 from boardsync.state import trash
 from engine.world import World, picture, world
 
@@ -381,7 +381,7 @@ class TestPurging:
         assert (first.later, second.done, listed(here)) == (True, True, [])
 
 
-@pytest.mark.parametrize("capabilities", [CAPABILITIES, NAMED])
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, NAMED, DELETING])
 async def test_what_went_to_the_trash_with_a_lost_answer_is_recorded_and_comes_back(
     tmp_path: Path, capabilities: Capabilities
 ) -> None:

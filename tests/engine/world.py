@@ -21,6 +21,9 @@ from boardsync.files.disk import SYSTEM
 from boardsync.formats import PNG
 from boardsync.model import Board, Item
 from boardsync.servers.memory.server import MemoryServer
+from boardsync.servers.port import Server
+from boardsync.servers.wrappers.keeping import Keeping
+from boardsync.servers.wrappers.kept import KeptPictures
 from boardsync.state.database import State, open_state
 from picture_samples import sample
 from state.empty import begin_state
@@ -95,6 +98,7 @@ class World:
         self.folder.mkdir(exist_ok=True)
         self.server = server
         self.clock = clock
+        self.kept = base / "kept"
         self.disk = SYSTEM
         self.settings: dict[str, Any] = {}
         self.state: State
@@ -154,9 +158,10 @@ class World:
         settings = from_values(self.settings)
         begin_state(settings.state)
         self.state = open_state(settings.state)
-        self.assembly = await assemble(
-            settings, self.state, self.clock, {"server": self.server}, self.disk
-        )
+        way: Server = self.server
+        if self.server.capabilities.deletes:
+            way = Keeping(self.server, KeptPictures(bytes(self.kept), self.disk))
+        self.assembly = await assemble(settings, self.state, self.clock, {"server": way}, self.disk)
 
     async def close(self) -> None:
         await self.assembly.close()

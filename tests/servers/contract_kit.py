@@ -28,8 +28,9 @@ class Kind:
     upload of ours behind whose bytes are not whole; None where the kind cannot have one. star:
     stars an item, or takes its star off, as another user would; None where nobody can. edit:
     changes an item's bytes as another user would; None where items never change.
-    checks_pictures: whether an upload that is no picture is refused. searches: whether the
-    items' metadata can be searched. stars: whether items can be starred.
+    checks_pictures: whether an upload that is no picture is refused. comes_back_anew: what comes
+    out of the trash is another item of the same picture, and has a mark in any case. searches:
+    whether the items' metadata can be searched. stars: whether items can be starred.
     """
 
     server: Server
@@ -38,6 +39,7 @@ class Kind:
     star: Callable[[str, bool], Awaitable[None]] | None = None
     edit: Callable[[Item, bytes], Awaitable[None]] | None = None
     checks_pictures: bool = True
+    comes_back_anew: bool = False
     searches: bool = True
     stars: bool = True
     missing_board: str = "00000000-0000-4000-8000-000000000000"

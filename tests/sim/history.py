@@ -27,6 +27,9 @@ from boardsync.engine.schedule import follow_clock, make_scheduler
 from boardsync.engine.sweep import sweep
 from boardsync.plan.links import Consent
 from boardsync.servers.memory import MemoryServer
+from boardsync.servers.port import Server
+from boardsync.servers.wrappers.keeping import Keeping
+from boardsync.servers.wrappers.kept import KeptPictures
 from boardsync.state import holds, links, places, transfers
 from boardsync.state.database import open_scratch, open_state
 from sim.disk import SimDisk
@@ -37,7 +40,7 @@ from sim.loop import SimClock, SimLoop
 from sim.people import People
 from sim.process import Killed, Process, SteppingWriter
 from sim.server import SimServer, Weather
-from sim.setup import FOLDER, LATE_SECONDS, TRASH, draw_setup, draw_weather
+from sim.setup import FOLDER, KEPT, LATE_SECONDS, TRASH, draw_setup, draw_weather
 from state.empty import empty_state
 
 ROUNDS = 40
@@ -54,7 +57,9 @@ WIDE = 1 << 32
 """The first seed of wider worlds: servers encode anew, and people delete boards."""
 LESSER = 2 << 32
 """The first seed of wider worlds whose servers lack a trash, moves or new names for boards."""
-SEED_END = 3 << 32
+DELETING = 3 << 32
+"""The first seed of such worlds where a server without a trash may delete for good."""
+SEED_END = 4 << 32
 ASKED_FOR = "mount its disk, or put them back"
 Body = Callable[[Assembly], Awaitable[None]]
 Story = Callable[["World"], Awaitable[None]]
@@ -91,7 +96,9 @@ class World:
         self.clock = SimClock(loop)
         self.state = base / "state.db"
         self.scratch = base / "scratch"
-        self.setup = draw_setup(source, wide=seed >= WIDE, lesser=seed >= LESSER)
+        self.setup = draw_setup(
+            source, wide=seed >= WIDE, lesser=seed >= LESSER, deleting=seed >= DELETING
+        )
         self.settings = self.setup.settings(self.state)
         self.disk = SimDisk(
             self.clock.now_ns, source, granularity_ns=self.setup.granularity_ns,
@@ -144,7 +151,7 @@ class World:
         self.note(f"a process begins, and dies after {dies_after} steps")
         state = open_state(self.state, inline=True)
         state._writer = SteppingWriter(state._writer, process, self.delay)
-        server = SimServer(self.server, process, self.weather, self.source, self.note)
+        server = self._way_to_the_server(process)
         tasks: list[asyncio.Task[Any]] = []
         try:
             settings = from_values(self.settings)
@@ -168,6 +175,11 @@ class World:
             await self._end(process)
             self.assembly = None
             state.close()
+
+    def _way_to_the_server(self, process: Process) -> Server:
+        way = SimServer(self.server, process, self.weather, self.source, self.note)
+        deletes = self.setup.capabilities.deletes
+        return Keeping(way, KeptPictures(KEPT, self.disk)) if deletes else way
 
     async def _stop(self, assembly: Assembly, tasks: list[asyncio.Task[Any]]) -> None:
         """Stop as the service does: no more passes, then drain."""

@@ -84,8 +84,8 @@ def _no_doubles(world: World, assembly: Assembly) -> None:
         # Nor can it be told which one counts when state and file are both gone.
         fileless = world.state_harmed and content not in _files(world).values()
         excused = hidden or fileless or _made_apart(world, board, content)
-        # Nothing can be taken off a server without a trash: doubles there are only told.
-        excused |= not world.setup.capabilities.trash
+        # Where nothing can be taken off a server, doubles are only told.
+        excused |= not world.setup.removes
         if count > allowed and content not in ledger.remote_touched and not excused:
             world.find(f"{count} items of {ledger.word(content)} on {board}")
     # Killed between the two steps of a move, a file has both names. The state knew, if it is there.
@@ -180,7 +180,7 @@ def _nothing_left(world: World, assembly: Assembly) -> None:
     """What people deleted here is deleted on its board, where nothing stood in its way."""
     policies, ledger = world.setup.mirror["policies"], world.ledger
     passes = policies.get("file_deleted") == "trash" and policies["content_changed"] == "replace"
-    if not passes or world.obstructed or not world.setup.capabilities.trash:
+    if not passes or world.obstructed or not world.setup.removes:
         return
     here = set(_files(world).values())
     for stored in world.server._stored.values():

@@ -25,7 +25,9 @@ from sim.process import Process
 
 T = TypeVar("T")
 
-NOT_STORED = frozenset({"create_board", "upload", "move", "trash", "untrash", "rename_board"})
+NOT_STORED = frozenset(
+    {"create_board", "upload", "move", "trash", "untrash", "delete", "rename_board"}
+)
 """Operations that change something: their answers can get lost."""
 
 

@@ -17,6 +17,7 @@ AWAY = b"/sim/away"
 BENEATH = b"/sim/beneath"
 """Where the folder is while its disk is not mounted, and what was written there meanwhile."""
 TRASH = b"/sim/trash"
+KEPT = b"/sim/kept"
 SUBFOLDERS = (b"one", b"two", b"three")
 LATE_SECONDS = (2.0, 2.0, 20.0, 90.0)
 """From 20 seconds on, what is stored can come later than both look-ups of its token."""
@@ -55,6 +56,11 @@ class Setup:
         return ["m", *(one.decode() for one in SUBFOLDERS)] if self.by_subfolder else ["board"]
 
     @property
+    def removes(self) -> bool:
+        """Whether anything can be taken off the server."""
+        return self.capabilities.trash or self.capabilities.deletes
+
+    @property
     def one_item(self) -> bool:
         """Whether the same picture at two paths is one item."""
         return bool(self.mirror["policies"]["same_picture"] == "one")
@@ -71,10 +77,11 @@ class Setup:
         }
 
 
-def draw_setup(source: random.Random, *, wide: bool, lesser: bool) -> Setup:
+def draw_setup(source: random.Random, *, wide: bool, lesser: bool, deleting: bool) -> Setup:
     """Draw a world. wide: one with more in it than the oldest seeds know.
 
-    lesser: its server can do less than those that the older seeds know.
+    lesser: its server can do less than those that the older seeds know. deleting: one without a
+    trash may delete for good instead.
     """
     pick = source.choice
     direction = pick(("both", "both", "both", "push", "pull"))
@@ -99,7 +106,7 @@ def draw_setup(source: random.Random, *, wide: bool, lesser: bool) -> Setup:
         **where,
     }
     return Setup(
-        capabilities=_draw_capabilities(source, wide=wide, lesser=lesser),
+        capabilities=_draw_capabilities(source, wide=wide, lesser=lesser, deleting=deleting),
         mirror=mirror,
         granularity_ns=pick((1, 1_000_000_000, 2_000_000_000)),
         folded=pick((False, False, False, True)),
@@ -111,16 +118,19 @@ def draw_setup(source: random.Random, *, wide: bool, lesser: bool) -> Setup:
     )
 
 
-def _draw_capabilities(source: random.Random, *, wide: bool, lesser: bool) -> Capabilities:
+def _draw_capabilities(
+    source: random.Random, *, wide: bool, lesser: bool, deleting: bool
+) -> Capabilities:
     drawn = source.choice((CAPABILITIES, NAMED))
     drawn = replace(drawn, reencodes=wide and source.random() < 0.5)
     if not lesser:
         return drawn
     pick = source.choice
-    return replace(
+    drawn = replace(
         drawn, moves=pick((True, False)), trash=pick((True, False)),
         renames_boards=pick((True, False)),
     )  # fmt: skip
+    return replace(drawn, deletes=deleting and not drawn.trash and pick((True, True, False)))
 
 
 def draw_weather(source: random.Random, setup: Setup) -> Weather:

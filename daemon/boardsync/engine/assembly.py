@@ -7,6 +7,8 @@ import platform
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
+from urllib.parse import quote
 
 from sqlalchemy import Connection
 
@@ -100,7 +102,7 @@ class Assembly:
             used_before = places.any_listed(connection, keys)
         return make_server(
             name, settings.servers[name], used_before=used_before, wall=self.wall,
-            shared=self.shared,
+            shared=self.shared, keep=place_to_keep(settings.state, name),
         )  # fmt: skip
 
     def add_server(self, name: str, server: Server) -> None:
@@ -176,10 +178,12 @@ async def assemble(
 def make_server(
     name: str, settings: ServerSettings, meter: Meter | None = None, *, used_before: bool = False,
     wall: Callable[[], Wall] | None = None, shared: Shared | None = None,
+    keep: bytes | None = None,
 ) -> Server:  # fmt: skip
     """Make one server with its wrappers: retried, limited, throttled and metered.
 
-    wall: tells rates by time. shared: what it has in common with the others.
+    wall: tells rates by time. shared: what it has in common with the others. keep: where
+    pictures are saved that a server without a trash deletes.
     """
     here = wall or partial(Wall, SystemClock(), zone_of(None))
     policy = Policy(
@@ -190,7 +194,13 @@ def make_server(
         shared=shared or Shared(),
     )
     bare = bare_server(name, settings, used_before=used_before)
-    return compose(bare, policy, meter or CountingMeter(name))
+    return compose(bare, policy, meter or CountingMeter(name), keep)
+
+
+def place_to_keep(state: Path, server: str) -> bytes:
+    """Return the directory, beside the state, where a server's deleted pictures are saved."""
+    own = quote(server, safe="").replace(".", "%2E")
+    return os.path.join(os.fsencode(state) + b"-kept", os.fsencode(own))
 
 
 def bare_server(name: str, settings: ServerSettings, *, used_before: bool) -> Server:

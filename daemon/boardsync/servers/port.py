@@ -127,6 +127,12 @@ class Server(Protocol):
     async def purge(self, trashed_id: str) -> None:
         """Delete for good what lies in the trash, and only if it does. Raises ItemMissing."""
 
+    async def delete(self, item: Item) -> None:
+        """Delete an item of a board for good. Nobody asks but who has saved its bytes.
+
+        Raises as `move` does, and ServerRefused where `capabilities.deletes` is not set.
+        """
+
     async def rename_board(self, board_id: BoardId, name: str) -> Board:
         """Give a board another name. Raises BoardMissing."""
 

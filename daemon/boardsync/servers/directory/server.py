@@ -145,6 +145,10 @@ class DirectoryServer:
     async def purge(self, trashed_id: str) -> None:
         await asyncio.to_thread(self._changes.purge, trashed_id)
 
+    async def delete(self, item: Item) -> None:
+        """Refuse: there is a trash, and what is purged from there has lain there before."""
+        raise ServerRefused(f"{item.item_id}: is put into the trash first, then purged")
+
     async def rename_board(self, board_id: BoardId, name: str) -> Board:
         """Rename a board; its id, which is its name, changes with it."""
         return await asyncio.to_thread(rename_board, self._boards, board_id, name)

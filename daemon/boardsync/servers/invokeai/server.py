@@ -292,6 +292,10 @@ class InvokeAIServer:
         """Delete an image for good. Raises ItemMissing, ServerRefused when not in the trash."""
         await self._moves.purge(trashed_id)
 
+    async def delete(self, item: Item) -> None:
+        """Refuse: there is a trash, and what is purged from there has lain there before."""
+        raise ServerRefused(f"image {item.item_id}: is put into the trash first, then purged")
+
     async def rename_board(self, board_id: str | None, name: str) -> Board:
         """Give a board another name. Raises BoardMissing, ServerRefused for Uncategorized."""
         self._trash.refuse(board_id)

@@ -74,6 +74,12 @@ class MemoryChanges(MemoryWorld):
             raise ServerRefused(f"{trashed}: not in the trash, so it is kept")
         self._stock.drop(stored)
 
+    def delete_item(self, item: Item) -> None:
+        """Delete an item of a board for good, where there is no trash."""
+        if not self.capabilities.deletes:
+            raise ServerRefused(f"server {self.name} has a trash, or keeps everything")
+        self._stock.drop(self._stock.meant(item))
+
     def change_name(self, board_id: BoardId, name: str) -> Board:
         """Rename a board. A repeat finds it under its new name."""
         was = self._former_names.get(name)
@@ -97,7 +103,10 @@ class MemoryChanges(MemoryWorld):
             return Outcome.EXISTED, there.item
         if there is None or there.item.version != old.version:
             raise ItemChanged(f"item {old.item_id}: another version is there by now")
-        self._stock.move(there, TRASH, trashed_id(upload.trash_key, old))
+        if self.capabilities.trash:
+            self._stock.move(there, TRASH, trashed_id(upload.trash_key, old))
+        else:
+            self._stock.drop(there)
         return Outcome.STORED, self.put_upload(board_id, upload, old.item_id)
 
     def put_upload(

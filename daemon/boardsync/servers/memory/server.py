@@ -51,6 +51,9 @@ CAPABILITIES = Capabilities(
 NAMED = replace(CAPABILITIES, names_kept=True, mutable=True, categories=False)
 """Items that change, under the names of their files: like a directory."""
 
+DELETING = replace(CAPABILITIES, trash=False, deletes=True)
+"""Without a trash: what is deleted is deleted for good."""
+
 
 class MemoryServer(MemoryChanges):
     """The port over dictionaries. `calls` counts its operations by name.
@@ -197,6 +200,10 @@ class MemoryServer(MemoryChanges):
     async def purge(self, trashed_id: str) -> None:
         self._enter("purge")
         self._carried_out("deleting for good", partial(self.delete_for_good, trashed_id))
+
+    async def delete(self, item: Item) -> None:
+        self._enter("delete")
+        self._carried_out("deleting", partial(self.delete_item, item))
 
     async def rename_board(self, board_id: BoardId, name: str) -> Board:
         self._enter("rename_board")

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from boardsync.servers.port import Server
+from boardsync.servers.wrappers.keeping import Keeping
+from boardsync.servers.wrappers.kept import KeptPictures
 from boardsync.servers.wrappers.limited import Limited, Sharing, Slots
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
@@ -54,12 +56,16 @@ class Policy:
     pauses: Pauses = field(default_factory=Pauses)
 
 
-def compose(server: Server, policy: Policy, meter: Meter) -> Server:
+def compose(server: Server, policy: Policy, meter: Meter, keep: bytes | None = None) -> Server:
     """Wrap a server in everything that is not its own business.
+
+    keep: where pictures are saved before they are deleted on a server that has no trash;
+    without it, nothing is deleted there.
 
     From the inside: every single attempt is metered; it holds a slot of those of all servers; it
     starts when the bandwidth allows, its server's and that of all; it holds a slot of its
-    server's; and who waits to try again holds none.
+    server's; and who waits to try again holds none. A trash of our own is outside of all that:
+    what it fetches and sends counts like anything else.
     """
     shared = policy.shared
     throttled = Throttled(
@@ -73,4 +79,8 @@ def compose(server: Server, policy: Policy, meter: Meter) -> Server:
         downloads_at_once=policy.downloads_at_once,
         requests_per_second=policy.requests_per_second,
     )
-    return Retrying(limited, policy.pauses, meter.retried)
+    whole = Retrying(limited, policy.pauses, meter.retried)
+    can = server.capabilities
+    if keep is None or can.trash or not can.deletes:
+        return whole
+    return Keeping(whole, KeptPictures(keep))

@@ -100,6 +100,9 @@ class Wrapper:
     async def purge(self, trashed_id: str) -> None:
         await self._call("purge", partial(self._inner.purge, trashed_id))
 
+    async def delete(self, item: Item) -> None:
+        await self._call("delete", partial(self._inner.delete, item))
+
     async def rename_board(self, board_id: BoardId, name: str) -> Board:
         return await self._call("rename_board", partial(self._inner.rename_board, board_id, name))
 
