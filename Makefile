@@ -13,7 +13,7 @@ CASES ?= 100000
 MINUTES ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real scenarios torture sim planner bench docs clean
+.PHONY: help setup run check test test-real test-arm64 scenarios torture sim planner bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -23,6 +23,7 @@ help:
 	@echo 'make bench      the benchmarks'
 	@echo
 	@echo 'make test-real  tests against real InvokeAI servers and killed processes'
+	@echo 'make test-arm64 the image for arm64, where that is imitated: half an hour'
 	@echo 'make scenarios  ten ways to lose pictures, in full size (in CI it is a fifth)'
 	@echo 'make torture    kill daemons at work: KILLS=100 SERVER=directory, invokeai or fake, SEED=n'
 	@echo 'make sim        random histories of a simulated world: SEEDS=200 fresh ones, SEED=n only one'
@@ -64,6 +65,9 @@ test: $(READY)
 
 test-real: $(FUZZ)
 	$(BIN)/pytest -m real --numprocesses auto --dist loadfile
+
+test-arm64: $(READY)
+	BOARDSYNC_TEST_ARM64=1 $(BIN)/pytest -m real -rs tests/system/test_container_arm64_real.py
 
 scenarios: $(READY)
 	SCENARIO_SCALE=$${SCENARIO_SCALE:-1} $(BIN)/pytest -m 'real or not real' tests/scenarios

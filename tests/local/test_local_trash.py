@@ -156,3 +156,26 @@ def test_a_file_comes_back_although_another_empties_its_directory_in_the_trash(
     assert trash.take_out(place, digest(b"content"), b"sub/a.png") == b"sub/a.png"
 
     assert (tmp_path / "pictures/sub/a.png").read_bytes() == b"content"
+
+
+@pytest.mark.parametrize("name", [".boardsync-trash", ".boardsync-trash/m"])
+def test_it_does_not_follow_a_symlink_that_somebody_put_there(
+    folder: Path, trash: LocalTrash, tmp_path: Path, name: str
+) -> None:
+    elsewhere, link = tmp_path / "elsewhere", tmp_path / name
+    elsewhere.mkdir()
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(elsewhere)
+    place = trash.place_for(b"s/a.png", DAY)
+    with pytest.raises(FolderAway, match="a symlink; remove it"):
+        trash.put(b"s/a.png", digest(b"one"), place)
+    assert files_below(folder) == {"s/a.png": b"one"}
+    assert files_below(elsewhere) == {}
+
+
+def test_the_settings_may_name_a_symlink(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    trash = open_trash(os.fsencode(folder), bytes(tmp_path / "link"), "m")
+    trash.put(b"s/a.png", digest(b"one"), trash.place_for(b"s/a.png", DAY))
+    assert files_below(tmp_path / "disk") == {f"m/{DAY}/s/a.png": b"one"}

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,23 @@ ENOUGH = 6 << 30
 _OFFLINE = "[global]\nno-index = true\nfind-links = /wheels\nbreak-system-packages = true\n"
 
 
-class Storage:
-    """Images and containers below one directory, none of which is seen elsewhere."""
+@dataclass(frozen=True, slots=True)
+class Processor:
+    """A kind of processor: as `uname -m` names it, and as Debian and images do."""
 
-    def __init__(self, base: Path) -> None:
+    machine: str
+    architecture: str
+
+
+class Storage:
+    """Images and containers below one directory, none of which is seen elsewhere.
+
+    processor: another one than that of this machine, which has to be imitated by now.
+    """
+
+    def __init__(self, base: Path, processor: Processor | None = None) -> None:
         self._base = base
+        self._processor = processor
         self._in_memory = _free_memory() > ENOUGH
         if self._in_memory:
             call(["mount", "-t", "tmpfs", "-o", "size=3g", "boardsync-test", base])
@@ -37,17 +50,21 @@ class Storage:
 
     def build(self) -> None:
         """Build the image on the Debian of the tests, which has Python and pip."""
+        other = self._processor
+        system = rootfs.debian() if other is None else rootfs.debian_for(other.architecture)
+        wheels = rootfs.wheels() if other is None else rootfs.wheels(other.machine)
+        named = [] if other is None else [f"--arch={other.architecture}"]
         archive = self._base / "debian.tar"
-        call(["tar", "-C", rootfs.debian(), "-cf", archive, "."])
-        self.podman("import", "--quiet", str(archive), BASE)
+        call(["tar", "-C", system, "-cf", archive, "."])
+        self.podman("import", "--quiet", *named, str(archive), BASE)
         archive.unlink()
         offline = self._base / "pip.conf"
         offline.write_text(_OFFLINE)
         call([
             *self._buildah, "build", "--isolation=chroot", "--format=docker", "--pull-never",
-            f"--volume={rootfs.wheels()}:/wheels:ro", f"--volume={offline}:/etc/pip.conf:ro",
+            *named, f"--volume={wheels}:/wheels:ro", f"--volume={offline}:/etc/pip.conf:ro",
             f"--build-arg=BASE={BASE}", f"--tag={IMAGE}", CHECKOUT,
-        ], seconds=600)  # fmt: skip
+        ], seconds=600 if other is None else 3600)  # fmt: skip
 
     def podman(self, *arguments: str) -> str:
         return call([*self._podman, *arguments])

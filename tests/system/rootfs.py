@@ -7,8 +7,9 @@ import platform
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,8 @@ from system.tools import CACHE, CHECKOUT, call, locked
 
 SUITE = "bookworm"
 PYTHON = "3.11"
-PACKAGES = (
-    "systemd", "systemd-sysv", "dbus", "libpam-systemd", "python3", "python3-venv", "python3-pip",
-    "ca-certificates",
-)  # fmt: skip
+PYTHON_PACKAGES = ("python3", "python3-venv", "python3-pip", "ca-certificates")
+PACKAGES = ("systemd", "systemd-sysv", "dbus", "libpam-systemd", *PYTHON_PACKAGES)
 HOME = Path("/opt/boardsync")
 """Where boardsync is installed, inside."""
 
@@ -29,13 +28,20 @@ def debian() -> Path:
     return _made("debian", f"{SUITE} {PACKAGES}", _bootstrap)
 
 
-def wheels() -> Path:
+def debian_for(architecture: str) -> Path:
+    """Return a Debian with Python for another processor, which has to be imitated by now."""
+    make = partial(_bootstrap, packages=PYTHON_PACKAGES, architecture=architecture)
+    return _made(f"debian-{architecture}", f"{SUITE} {PYTHON_PACKAGES}", make)
+
+
+def wheels(machine: str = platform.machine()) -> Path:
     """Return a directory with the wheels that boardsync needs on that Debian, to build and to run.
 
     They are fetched by the Python at hand: inside there is no proxy, certificate or index of ours.
+    machine: whose processor they are for, as `uname -m` names it.
     """
-    key = f"{SUITE} {_requirements()} {platform.machine()}"
-    return _made("wheels", key, _fetch_wheels)
+    key = f"{SUITE} {_requirements()} {machine}"
+    return _made(f"wheels-{machine}", key, partial(_fetch_wheels, machine=machine))
 
 
 def with_dependencies() -> Path:
@@ -111,15 +117,17 @@ def _made(name: str, key: str, make: Callable[[Path], None]) -> Path:
     return target
 
 
-def _bootstrap(target: Path) -> None:
+def _bootstrap(
+    target: Path, packages: Sequence[str] = PACKAGES, architecture: str | None = None
+) -> None:
+    other = [] if architecture is None else [f"--architectures={architecture}"]
     call([
-        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-        SUITE, target,
-    ])  # fmt: skip
+        "mmdebstrap", "--mode=root", "--variant=minbase", f"--include={','.join(packages)}",
+        *other, SUITE, target,
+    ], seconds=300 if architecture is None else 3600)  # fmt: skip
 
 
-def _fetch_wheels(target: Path) -> None:
-    machine = platform.machine()
+def _fetch_wheels(target: Path, machine: str) -> None:
     kinds = [f"--platform={one}_{machine}" for one in ("manylinux_2_28", "manylinux2014")]
     call([
         sys.executable, "-m", "pip", "download", "--quiet", "--dest", target,

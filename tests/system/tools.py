@@ -24,6 +24,7 @@ PACKAGES = {
     "buildah": ("buildah",),
     "podman": ("podman",),
     "runc": ("runc",),
+    "qemu-aarch64-static": ("qemu-user-static",),
 }
 """Commands, and the packages that have them."""
 

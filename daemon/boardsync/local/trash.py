@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from dataclasses import dataclass, field
 
 from boardsync.errors import FileChanging, FolderAway, NoRoom, Refused
@@ -101,9 +102,8 @@ class LocalTrash:
     def _move(self, source: bytes, target: bytes, top: bytes) -> None:
         """Rename a file into a directory that is made where it is missing. top: see `settle`."""
         try:
-            if target.startswith(self.root + b"/") and not self.disk.isdir(self.root):
-                make_durable_directory(self.root, top, self._durable, self.disk)
-                self.disk.make_private(self.root)
+            if target.startswith(self.root + b"/"):
+                self._make_root(top)
             make_durable_directory(os.path.dirname(target), top, self._durable, self.disk)
             move_without_replacing(source, target, self.disk)
         except FileExistsError:
@@ -112,6 +112,22 @@ class LocalTrash:
             raise FileChanging(f"{os.fsdecode(source)}: vanished before it was moved") from error
         except OSError as error:
             raise _in_words(error, target) from error
+
+    def _make_root(self, top: bytes) -> None:
+        """Make the trash where it is missing, for its owner alone. Raises as `_move`.
+
+        What leads elsewhere without the settings' saying so is not followed.
+        """
+        above = os.path.dirname(self.root)
+        for one in (above, self.root) if os.path.basename(above) == NAME else (self.root,):
+            if self.disk.lexists(one) and stat.S_ISLNK(self.disk.lstat(one).st_mode):
+                raise FolderAway(
+                    f"{os.fsdecode(one)}: a symlink; remove it, or name another place with"
+                    " `trash.folder`"
+                )
+        if not self.disk.isdir(self.root):
+            make_durable_directory(self.root, top, self._durable, self.disk)
+            self.disk.make_private(self.root)
 
     def _tidy(self, place: bytes) -> None:
         """Remove the directories that a file leaves empty, up to the root."""
