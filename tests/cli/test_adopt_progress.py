@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from boardsync.cli.adopt_progress import Standing, showing
+from boardsync.cli.at_work import Standing, showing
 from cli.command_kit import seen_on_terminal
 from cli.place_kit import Place
 

@@ -11,7 +11,7 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, pass_context
-from boardsync.cli.adopt_progress import reading, showing
+from boardsync.cli.at_work import reading, showing
 from boardsync.cli.looking import JSON
 from boardsync.cli.output import print_json, print_table, printable, size
 from boardsync.cli.shown import counted
@@ -19,8 +19,8 @@ from boardsync.cli.trash import ask_engine
 from boardsync.config.named import require_known
 from boardsync.engine.adopt import adopt as engine_adopt
 from boardsync.engine.adopt import survey as engine_survey
-from boardsync.engine.adopt_progress import AtWork
 from boardsync.engine.assembly import Assembly
+from boardsync.engine.at_work import AtWork
 
 Told = Mapping[str, Any]
 
@@ -53,7 +53,7 @@ def adopt(context: Context, mirrors: tuple[str, ...], yes: bool, as_json: bool) 
         told = await engine_adopt(assembly, mirrors, at_work=at_work)
         return [asdict(one) for one in told]
 
-    read = reading(settings, mirrors, at_work)
+    read = reading(settings, mirrors, at_work, "/adopt/progress")
     with showing(read):
         surveyed = ask_engine(settings, "/adopt/survey", asked, look)
     _print_survey(surveyed)

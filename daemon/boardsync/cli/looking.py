@@ -22,6 +22,7 @@ from boardsync.config.model import Settings
 from boardsync.engine import report
 from boardsync.engine.why import why as explain
 from boardsync.state.database import State, open_readonly
+from boardsync.state.strayed import REMEDY
 
 COUNTS = ("uploaded", "downloaded", "linked", "moved", "trashed", "restored", "refused")
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -87,6 +88,7 @@ def _print_details(one: dict[str, Any]) -> None:
         click.echo(f"\n{name}: {path} cannot be sent: {reason}")
     _print_doubles(name, one["doubles"])
     _print_rot(name, one["rotten"], one["rot"])
+    _print_strays(name, one["strayed"], one["strays"])
     if one["trashed"]:
         lying, known = counted(one["trashed"], "picture"), size(one["trash_bytes"])
         click.echo(f"\n{name}: {lying} in the trash, {known}; `boardsync trash list` tells which")
@@ -109,6 +111,18 @@ def _print_rot(name: str, count: int, rotten: list[dict[str, Any]]) -> None:
     for one in rotten:
         click.echo(f"  {printable(one['path'])}, noticed {when(one['noticed_ms'])}")
     click.echo("  `boardsync mend PATH` fetches its item, `boardsync again PATH` takes it as it is")
+
+
+def _print_strays(name: str, count: int, strays: list[dict[str, Any]]) -> None:
+    """Say which items do not show what was sent, the first few by name, and what can be done."""
+    if not count:
+        return
+    click.echo(f"\n{name}: {counted(count, 'item')} on the board not as sent:")
+    for one in strays:
+        item, words = printable(one["item"]), printable(one["words"])
+        noticed = when(one["noticed_ms"])
+        click.echo(f"  {printable(one['path'])}, item {item}: {words}; noticed {noticed}")
+    click.echo(f"  {REMEDY}; `boardsync verify` looks again")
 
 
 def _print_watcher(name: str, watcher: dict[str, Any] | None) -> None:

@@ -35,6 +35,7 @@ COMMANDS = {
     "why": ("boardsync.cli.looking", "why"),
     "history": ("boardsync.cli.looking", "history"),
     "again": ("boardsync.cli.again", "again"),
+    "verify": ("boardsync.cli.verify", "verify"),
     "mend": ("boardsync.cli.mending", "mend"),
     "holds": ("boardsync.cli.removals", "holds"),
     "approve": ("boardsync.cli.removals", "approve"),

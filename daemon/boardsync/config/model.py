@@ -114,6 +114,15 @@ class ScheduleSettings(Section):
         default=0.01,
         description="How much of the linked files is read each time; with 0 none.",
     )
+    verify_every: Interval = Field(
+        default=86_400.0,
+        description="Time between two looks at a share of the linked items, other ones each time: "
+        "one that does not show what was sent is told.",
+    )
+    verify_share: Share = Field(
+        default=0.001,
+        description="How much of the linked items is fetched each time; with 0 none.",
+    )
     drain: Duration = Field(
         default=20.0,
         description="How long a stopping boardsync waits for transfers under way. A service "

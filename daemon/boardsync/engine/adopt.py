@@ -18,8 +18,8 @@ from sqlalchemy import Connection
 
 from boardsync.engine.adopt_look import BoardWork, Seen, gather, keeps_bytes, look_at
 from boardsync.engine.adopt_look import looks_of_pictures as looks_of
-from boardsync.engine.adopt_progress import AtWork, Progress, told_in
 from boardsync.engine.assembly import Assembly
+from boardsync.engine.at_work import AtWork, Progress, told_in
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.once import AWAY, PATIENCE_SECONDS, chosen_workers

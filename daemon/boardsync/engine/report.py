@@ -27,6 +27,7 @@ from boardsync.state import (
     places,
     rot,
     runs,
+    strayed,
     summary,
     transfers,
     trash,
@@ -78,6 +79,7 @@ def _never_run(settings: MirrorSettings) -> dict[str, Any]:
         "holds": [],
         "doubles": [],
         "rot": [],
+        "strays": [],
         "trash_bytes": 0,
         "paused": None,
         "resting": None,
@@ -124,6 +126,11 @@ def _mirror_status(
         {"path": show(one.path), "noticed_ms": one.noticed_ms}
         for one in rot.of_mirror(connection, number, EXAMPLES)
     ]
+    told["strays"] = [
+        {"path": show(one.path), "item": show(one.item_id), "words": one.words,
+         "noticed_ms": one.noticed_ms}
+        for one in strayed.of_mirror(connection, number, EXAMPLES)
+    ]  # fmt: skip
     told["trash_bytes"] = trash.count(connection, number)[1]
     if settings.direction.pulls and transfers.any_waiting(connection, number, transfers.DOWNLOADS):
         told["shortage"] = _shortage(whole, settings)
@@ -168,7 +175,8 @@ def _condition(
     if tally.waiting or tally.settling or tally.unread or tally.unproven:
         return "working"
     # On one side only: what cannot be sent, and what was deleted on the other.
-    return "incomplete" if tally.refused or tally.apart or tally.rotten else "synced"
+    lacking = tally.refused or tally.apart or tally.rotten or tally.strayed
+    return "incomplete" if lacking else "synced"
 
 
 def history(

@@ -20,6 +20,7 @@ from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.rehash import rehash
 from boardsync.engine.trash_can import purge_expired, purge_seconds
+from boardsync.engine.verify import verify_share
 from boardsync.errors import BoardsyncError
 from boardsync.plan.backoff import CAP_SECONDS
 from boardsync.state import jobs, moves, pauses, places, runs, transfers
@@ -69,6 +70,7 @@ def plan_jobs(scheduler: AsyncIOScheduler, assembly: Assembly) -> None:
         ("prune", _prune, min(every.history_keep, 86_400.0)),
         ("back_up", _back_up, every.backup_every),
         ("rehash", rehash, every.rehash_every),
+        ("verify", verify_share, every.verify_every),
         ("purge_trash", purge_expired, purge_seconds(assembly.settings)),
     ):
         first = _seconds_until_due(done.get(name), now, seconds)

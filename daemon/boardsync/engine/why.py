@@ -20,7 +20,16 @@ from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.model import Item, Mark
 from boardsync.plan.cases import ItemCase, PullPolicy, decide_item
-from boardsync.state import failed_readings, items_seen, links, observations, places, rot, transfers
+from boardsync.state import (
+    failed_readings,
+    items_seen,
+    links,
+    observations,
+    places,
+    rot,
+    strayed,
+    transfers,
+)
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord, FileRecord, LinkRecord, TransferRecord
 
@@ -145,6 +154,9 @@ def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
         return f"apart: its item {item} is not on the board any more; `again` sends it anew"
     if found[0].version != link.version:
         return f"apart: its item {item} was changed on the board since"
+    words = strayed.words_of(connection, link.id)
+    if words is not None:
+        return f"not as sent: it is item {item}, but {words}; {strayed.REMEDY}"
     return f"synced: it is item {item}"
 
 

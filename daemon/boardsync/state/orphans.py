@@ -30,6 +30,13 @@ _ORPHANS = {
             " (SELECT 1 FROM file f WHERE f.mirror = rot.mirror AND f.path = rot.path)"
         ),
     ),
+    "items that strayed and are linked no more": (
+        "strayed",
+        (
+            "NOT EXISTS (SELECT 1 FROM link l WHERE l.id = strayed.link"
+            " AND l.state = 'agreed' AND l.version = strayed.version)"
+        ),
+    ),
 }
 """By their name in words: the table, and which of its rows they are."""
 

@@ -118,7 +118,7 @@ class Tally:
     unproven: items of ours, found on a board, of which it is not known yet whether they are whole.
     apart: linked pictures of which only one side is there now. held: removals that wait for
     consent. trashed: pictures in the trash, of both sides. rotten: files whose bytes changed while
-    nobody wrote to them.
+    nobody wrote to them. strayed: items that were seen not to show what was sent.
     """
 
     files: int = 0
@@ -135,4 +135,5 @@ class Tally:
     held: int = 0
     trashed: int = 0
     rotten: int = 0
+    strayed: int = 0
     oldest_waiting_ms: int | None = None

@@ -448,6 +448,17 @@ failed_reading = Table(
 )
 """Files that could not be read when they were to be hashed. failed_ms: when last."""
 
+strayed = Table(
+    "strayed",
+    metadata,
+    Column("link", Integer, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("words", Words, nullable=False),
+    Column("noticed_ms", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Links whose item, in this version, does not show what was sent."""
+
 doubled = Table(
     "doubled",
     metadata,

@@ -47,6 +47,9 @@ _COUNTS = {
     "rotten": """
         SELECT count(*) FROM rot r CROSS JOIN file f ON f.mirror = r.mirror AND f.path = r.path
         WHERE r.mirror = :mirror""",
+    "strayed": """
+        SELECT count(*) FROM strayed s CROSS JOIN link l ON l.id = s.link
+        WHERE l.mirror = :mirror AND l.state = 'agreed' AND l.version = s.version""",
     # Linked pictures whose other side was not there when it was last looked at.
     "apart": f"""
         SELECT count(*) FROM link l INDEXED BY link_out_of_step CROSS JOIN board b ON b.id = l.board

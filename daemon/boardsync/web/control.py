@@ -25,8 +25,8 @@ from pydantic import ConfigDict, Field, JsonValue, StrictBool, model_validator
 from boardsync import __version__
 from boardsync.engine import consent, report, trash_can
 from boardsync.engine.adopt import adopt, survey
-from boardsync.engine.adopt_progress import AtWork
 from boardsync.engine.again import again_all, again_everywhere
+from boardsync.engine.at_work import AtWork
 from boardsync.engine.measure import Measuring
 from boardsync.engine.once import once
 from boardsync.engine.service import Service
@@ -57,6 +57,7 @@ from boardsync.web.standing import running_status
 from boardsync.web.steering import MirrorsRequest, steering_routes
 from boardsync.web.tcp import Listen, Tcp
 from boardsync.web.texts import Limit, Name, Number, Question
+from boardsync.web.verifying import verifying
 
 __all__ = ["GRACE_SECONDS", "make_app", "serving"]
 
@@ -187,6 +188,7 @@ def make_app(service: Service, measuring: Measuring | None = None) -> FastAPI:
     app.include_router(_measurements(measuring or Measuring(service)))
     app.include_router(_removals(service))
     app.include_router(_adoption(service))
+    app.include_router(verifying(service))
     app.include_router(reloading(service))
     app.include_router(mending(service))
     app.include_router(doctoring(service))

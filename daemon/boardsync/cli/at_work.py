@@ -1,4 +1,4 @@
-"""How far `adopt` is, shown by a thread: the work may be here or in the daemon.
+"""How far `adopt` or `verify` is, shown by a thread: the work may be here or in the daemon.
 
 A bar with rate and time left on a terminal, else a line now and then; on standard error.
 """
@@ -32,7 +32,7 @@ from boardsync.cli.output import printable
 from boardsync.cli.progress import BAR_SECONDS, LINE_SECONDS
 from boardsync.cli.steps import RateColumn
 from boardsync.config.model import Settings
-from boardsync.engine.adopt_progress import COMPARING, LOOKING, AtWork
+from boardsync.engine.at_work import COMPARING, LOOKING, AtWork
 from boardsync.errors import BoardsyncError
 
 ASKING_SECONDS = 5.0
@@ -41,15 +41,20 @@ Standing = dict[str, Any]
 """A `Progress` as plain values."""
 
 
-def reading(settings: Settings, mirrors: Sequence[str], here: AtWork) -> Callable[[], Standing]:
-    """Return what tells how far it is: here, or else in the daemon. Empty: it is not known."""
+def reading(
+    settings: Settings, mirrors: Sequence[str], here: AtWork, path: str
+) -> Callable[[], Standing]:
+    """Return what tells how far it is: here, or else in the daemon. Empty: it is not known.
+
+    path: of the control API, where the daemon tells it.
+    """
 
     def read() -> Standing:
         found = [asdict(one) for one in list(here)]
         if not found:
             with contextlib.suppress(BoardsyncError):
                 asked = daemon_request(
-                    settings, "GET", "/adopt/progress", timeout=ASKING_SECONDS
+                    settings, "GET", path, timeout=ASKING_SECONDS
                 )  # fmt: skip
                 found = [one for one in asked or () if not mirrors or one["mirror"] in mirrors]
         return found[-1] if found else {}

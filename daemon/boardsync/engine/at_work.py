@@ -1,4 +1,4 @@
-"""How far adopting is, for whoever waits for it: read from other threads, written by the work."""
+"""How far a long comparison is, for whoever waits: read from other threads, written by the work."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ COMPARING = "comparing"
 
 @dataclass(slots=True)
 class Progress:
-    """One mirror that is being adopted.
+    """One mirror whose pictures are being compared.
 
     doing: looking at both sides, or comparing. done, total: files that are prepared and items
     that are fetched to be compared; no total while it is not known.
@@ -34,7 +34,7 @@ class Progress:
 
 
 AtWork = list[Progress]
-"""What is being adopted just now."""
+"""What is being compared just now."""
 
 
 @contextmanager
