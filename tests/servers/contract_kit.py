@@ -29,8 +29,8 @@ class Kind:
     stars an item, or takes its star off, as another user would; None where nobody can. edit:
     changes an item's bytes as another user would; None where items never change.
     checks_pictures: whether an upload that is no picture is refused. comes_back_anew: what comes
-    out of the trash is another item of the same picture, and has a mark in any case. searches:
-    whether the items' metadata can be searched. stars: whether items can be starred.
+    out of the trash is another item of the same picture. searches: whether the items' metadata can
+    be searched. stars: whether items can be starred.
     """
 
     server: Server

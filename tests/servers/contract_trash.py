@@ -117,8 +117,7 @@ class RemovingContract(Contract):
         trashed_id = await server.trash(item, fresh_key())
         assert await self.ids(server, board) == set()
         back = await server.untrash(trashed_id, board.board_id)
-        [mark] = (await server.marks(board.board_id, [back.item_id])).values()
-        assert (mark is not None) is kind.comes_back_anew
+        assert await server.marks(board.board_id, [back.item_id]) == {back.item_id: None}
         assert await self.pixels(server, back) == opened(picture()).tobytes()
 
     async def test_trashing_a_missing_item_says_so(self, kind: Kind, board: Board) -> None:

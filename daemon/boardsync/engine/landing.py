@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from dataclasses import dataclass
 from typing import Any
 
 from boardsync.engine.context import Mirror
-from boardsync.errors import BoardsyncError, FolderAway, NoRoom
+from boardsync.errors import BoardsyncError, FolderAway
+from boardsync.files.disk import no_room
 from boardsync.files.durable import sync_and_close
 from boardsync.files.origin import Origin, write_origin
 from boardsync.local.root import open_root
@@ -64,7 +64,5 @@ def finish_temporary(
 
 def disk_error(error: OSError, path: bytes) -> BoardsyncError:
     """Return what kept a file from being written as an error of ours."""
-    where = os.fsdecode(path)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoom(f"{where}: the disk is full; free some space")
-    return FolderAway(f"{where}: cannot be written: {error.strerror}")
+    words = f"{os.fsdecode(path)}: cannot be written: {error.strerror}"
+    return no_room(error, path) or FolderAway(words)

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol, cast
 
+from boardsync.errors import NoRoom
+
 PathArg = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
 _AT_FDCWD = -100
@@ -171,6 +173,13 @@ _LIBC_RENAMEAT2 = _load_renameat2()
 
 SYSTEM: Disk = SystemDisk()
 """The machine's own disk."""
+
+
+def no_room(error: OSError, path: PathArg) -> NoRoom | None:
+    """Return in words that a disk is full, where that is what kept a file from being written."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return None
+    return NoRoom(f"{os.fsdecode(path)}: the disk is full; free some space")
 
 
 def files_below(disk: Disk, directory: bytes) -> Iterator[bytes]:

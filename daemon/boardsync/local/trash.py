@@ -13,7 +13,7 @@ import stat
 from dataclasses import dataclass, field
 
 from boardsync.errors import FileChanging, FolderAway, NoRoom, Refused
-from boardsync.files.disk import SYSTEM, Disk
+from boardsync.files.disk import SYSTEM, Disk, no_room
 from boardsync.files.durable import (
     make_durable_directory,
     move_without_replacing,
@@ -195,8 +195,9 @@ def settle(path: bytes, top: bytes, disk: Disk) -> None:
 
 def _in_words(error: OSError, target: bytes) -> NoRoom | FolderAway:
     where = os.fsdecode(target)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return NoRoom(f"{where}: the disk is full; free some space")
+    full = no_room(error, target)
+    if full is not None:
+        return full
     if error.errno == errno.EXDEV:
         return FolderAway(
             f"{where}: on another filesystem than the folder; set `trash.folder` to a place on"

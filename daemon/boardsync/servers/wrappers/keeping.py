@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import BinaryIO
+from io import BytesIO
+from typing import BinaryIO, Final
+from weakref import WeakValueDictionary
 
 from boardsync.errors import (
     BoardMissing,
@@ -17,7 +19,10 @@ from boardsync.errors import (
     ItemChanged,
     ItemMissing,
     OutcomeUnknown,
+    Refused,
     ServerFault,
+    ServerRefused,
+    TryAgain,
 )
 from boardsync.formats import PNG, format_by_extension
 from boardsync.model import (
@@ -34,8 +39,13 @@ from boardsync.model import (
 )
 from boardsync.plan.tokens import token_for
 from boardsync.servers.port import BoardId, Server
-from boardsync.servers.wrappers.kept import KEPT, Kept, KeptPictures, in_words, sight
+from boardsync.servers.wrappers.kept import KEPT, Kept, KeptPictures, identity, in_words
 from boardsync.servers.wrappers.wrapper import Wrapper
+
+LOOK_AGAIN_SECONDS: Final = 3.0
+"""After a lost answer, what is not found this long after it was not found is sent again."""
+GHOST_SECONDS: Final = 60.0
+"""How long what came back may take until its bytes are whole on the server."""
 
 
 class Keeping(Wrapper):
@@ -44,11 +54,12 @@ class Keeping(Wrapper):
     def __init__(self, inner: Server, kept: KeptPictures) -> None:
         super().__init__(inner)
         self._kept = kept
-        self._capabilities = replace(inner.capabilities, trash=True)
+        self._since: dict[tuple[str, bool], float] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @property
     def capabilities(self) -> Capabilities:
-        return self._capabilities
+        return replace(self._inner.capabilities, trash=True, deletes=False)
 
     async def board(self, board_id: BoardId) -> Board:
         _refuse(board_id)
@@ -61,25 +72,30 @@ class Keeping(Wrapper):
     async def items(self, board_id: BoardId, item_ids: Sequence[str]) -> list[Item]:
         """Describe items; those in the trash whatever the board."""
         lying = [found for one in item_ids if (found := await self.in_trash(one)) is not None]
-        others = [one for one in item_ids if not _is_ours(one)]
+        known = {one.item_id for one in lying}
+        others = [one for one in item_ids if one not in known]
         return lying + (await super().items(board_id, others) if others else [])
 
     async def marks(
         self, board_id: BoardId, item_ids: Sequence[str], described: Sequence[Item] = ()
     ) -> dict[str, Mark | None]:
-        """Read marks; those in the trash only when it is named as the board."""
+        """Read marks; those in the trash only when it is named as the board.
+
+        What had no mark when it was removed has none when it is back, whatever it carries.
+        """
         if board_id == KEPT:
-            lying = {one.trashed_id: one.mark for one in await self._lying()}
+            lying = {one.trashed_id: one.mark for one in await self._in_trash()}
             return {one: lying[one] for one in item_ids if one in lying}
-        others = [one for one in item_ids if not _is_ours(one)]
-        return await super().marks(board_id, others, described) if others else {}
+        others = [one for one in item_ids if await self._find(one) is None]
+        told = await super().marks(board_id, others, described) if others else {}
+        return {one: None if mark and mark.mirror == KEPT else mark for one, mark in told.items()}
 
     async def find(self, token: str) -> list[Item]:
         found = await super().find(token)
-        alive = {sight(one) for one in found}  # saved, and not deleted after all
+        alive = {identity(one) for one in found}  # saved, and not deleted after all
         lying = [
-            _described(one) for one in await self._lying()
-            if one.mark is not None and one.mark.token == token and sight(one.item) not in alive
+            _described(one) for one in await self._in_trash()
+            if one.mark is not None and one.mark.token == token and identity(one.item) not in alive
         ]  # fmt: skip
         return found + lying
 
@@ -91,46 +107,49 @@ class Keeping(Wrapper):
         return Download(kept.digest, kept.size, kept.width, kept.height, kept.item.extension)
 
     async def complete(self, item: Item, *, glance: bool = False) -> bool:
-        if await self._find(item.item_id) is not None:
-            return True
+        kept = await self._find(item.item_id)
+        if kept is not None:
+            return await asyncio.to_thread(self._kept.intact, kept)
         return await super().complete(item, glance=glance)
 
     async def move(self, item: Item, board_id: BoardId, name: str | None = None) -> Item:
-        if _is_ours(item.item_id):
+        if await self._find(item.item_id) is not None:
             raise ItemMissing(f"{item.item_id}: in the trash, on no board")
         return await super().move(item, board_id, name)
 
+    async def delete(self, item: Item) -> None:
+        """Refuse: there is a trash now."""
+        raise ServerRefused(f"{item.item_id}: is put into the trash first, then purged")
+
     async def upload(self, board_id: BoardId, uploads: Sequence[Upload]) -> list[UploadResult]:
-        """Send a batch; what one of them replaces is saved first."""
+        """Send a batch; what one of them replaces is saved first, or that one is not sent."""
         _refuse(board_id)
         saved: list[Kept] = []
         try:
-            overtaken = await self._save_replaced(board_id, uploads, saved)
-            sent = [one for one in uploads if id(one) not in overtaken]
+            told = await self._save_replaced(board_id, uploads, saved)
+            sent = [one for one in uploads if id(one) not in told]
             answers = await super().upload(board_id, sent) if sent else []
-        except BoardsyncError:  # nothing was stored, so nothing was replaced
+        except BoardsyncError:  # nothing was sent or stored, so nothing was replaced
             for kept in saved:
-                await self._discard(kept)
+                await self._forget(kept)
             raise
-        told = dict(zip(map(id, sent), answers, strict=True)) | overtaken
+        told |= dict(zip(map(id, sent), answers, strict=True))
         failed = {
             one.trash_key for one in uploads
             if told[id(one)].outcome in (Outcome.REFUSED, Outcome.CHANGED)
         }  # fmt: skip
         for kept in saved:
             if kept.key in failed:
-                await self._discard(kept)
+                await self._forget(kept)
         return [told[id(one)] for one in uploads]
 
     async def trash(self, item: Item, key: str) -> str:
         """Save an item and delete it. A repeat goes on where it stood."""
         if await self._find(item.item_id) is not None:
             return item.item_id
-        kept = await asyncio.to_thread(self._kept.find, key)
-        if kept is None:
-            kept = await self._save(item, key)
-        await self._delete(kept)
-        return kept.trashed_id
+        async with self._alone(key):
+            kept = await self._saved(key) or await self._save(item, key)
+            return kept.trashed_id if kept.replaced else (await self._delete(kept)).trashed_id
 
     async def in_trash(self, trashed_id: str) -> Item | None:
         kept = await self._find(trashed_id)
@@ -138,73 +157,104 @@ class Keeping(Wrapper):
 
     async def untrash(self, trashed_id: str, board_id: BoardId, name: str | None = None) -> Item:
         """Send a picture anew. A repeat looks first whether it has arrived."""
-        kept = await self._require(trashed_id)
-        if kept.returned is not None:
-            return await self._came_back(kept, board_id)
-        mark = kept.mark or _own_mark(kept)
-        found = await self._inner.find(mark.token)
-        if kept.returning is None:
-            kept = replace(kept, returning=tuple(sight(one) for one in found))
-            await asyncio.to_thread(self._kept.note, kept)
-        before = kept.returning or ()
-        arrived = [
-            one for one in found if one.board_id == board_id and sight(one) not in before
-        ]  # fmt: skip
-        item = arrived[0] if arrived else await self._send(kept, mark, board_id, name)
-        if not await self._inner.complete(item):
-            raise OutcomeUnknown(f"item {item.item_id}: its bytes are not whole yet")
-        await asyncio.to_thread(self._kept.note, replace(kept, returned=item.item_id))
-        await asyncio.to_thread(self._kept.let_go, kept)
-        return item
+        async with self._alone(_key(trashed_id)):
+            kept = await self._require(trashed_id)
+            if kept.returned is not None:
+                return await self._came_back(kept, board_id)
+            mark = kept.mark or _own_mark(kept)
+            found = await self._inner.find(mark.token)
+            item = None
+            if kept.returning is None:
+                kept = replace(kept, returning=tuple(identity(one) for one in found))
+                await asyncio.to_thread(self._kept.write, kept)
+            else:
+                item = await self._arrived(kept, mark, board_id, found)
+            item = item or await self._send(kept, mark, board_id, name)
+            if not await self._inner.complete(item):
+                raise OutcomeUnknown(f"item {item.item_id}: its bytes are not whole yet")
+            await asyncio.to_thread(self._kept.write, replace(kept, returned=identity(item)))
+            await asyncio.to_thread(self._kept.drop_picture, kept)
+            self._looked_for(kept)
+            return item
 
     async def purge(self, trashed_id: str) -> None:
-        kept = await self._require(trashed_id)
-        if kept.returned is not None:
-            raise ItemMissing(f"{trashed_id}: not in the trash (any more)")
-        await asyncio.to_thread(self._kept.forget, kept.key)
+        async with self._alone(_key(trashed_id)):
+            kept = await self._require(trashed_id)
+            if kept.returned is not None:
+                raise ItemMissing(f"{trashed_id}: not in the trash (any more)")
+            await self._forget(kept)
 
     async def _save_replaced(
         self, board_id: BoardId, uploads: Sequence[Upload], saved: list[Kept]
     ) -> dict[int, UploadResult]:
         """Save what uploads replace, as far as it is not saved already.
 
-        saved: what is saved now is added. Returns the answers, by `id`, for those that came too
-        late.
+        saved: what is saved now is added. Returns the answers, by `id`, for those that are not
+        to be sent.
         """
-        overtaken = {}
+        told = {}
         for one in uploads:
             old = one.replaces
-            if old is None or old.board_id != board_id or await self._is_saved(one.trash_key):
+            if old is None or old.board_id != board_id:
                 continue
             try:
-                saved.append(await self._save(old, one.trash_key))
+                if await self._saved(one.trash_key) is None:
+                    saved.append(await self._save(old, one.trash_key, replaced=True))
             except (ItemChanged, ItemMissing) as error:
-                overtaken[id(one)] = UploadResult(Outcome.CHANGED, error=ItemChanged(str(error)))
-        return overtaken
+                told[id(one)] = UploadResult(Outcome.CHANGED, error=ItemChanged(str(error)))
+            except Refused as error:
+                told[id(one)] = UploadResult(Outcome.REFUSED, error=error)
+            except TryAgain as error:
+                told[id(one)] = UploadResult(Outcome.UNKNOWN, error=error)
+        return told
 
-    async def _is_saved(self, key: str) -> bool:
-        return await asyncio.to_thread(self._kept.find, key) is not None
+    async def _saved(self, key: str) -> Kept | None:
+        """Return what was saved under a key and lies here in its own bytes.
 
-    async def _save(self, item: Item, key: str) -> Kept:
+        What does not is nothing that a deletion may rest on: as long as its item is there, it is
+        saved again.
+        """
+        kept = await asyncio.to_thread(self._kept.get, key)
+        if kept is None or kept.returned is not None:
+            return None
+        if await asyncio.to_thread(self._kept.intact, kept):
+            return kept
+        there = await self._inner.items(kept.item.board_id, [kept.item.item_id])
+        return kept if kept.deleting and not there else None
+
+    async def _save(self, item: Item, key: str, *, replaced: bool = False) -> Kept:
         """Save an item's bytes and its mark; when this returns it may be deleted."""
         seen = await self._seen(item)
-        mark = (await self._inner.marks(seen.board_id, [seen.item_id], [seen])).get(seen.item_id)
-        stream = await asyncio.to_thread(self._kept.create, key, seen.extension)
+        mark = (await self.marks(seen.board_id, [seen.item_id], [seen])).get(seen.item_id)
         try:
-            told = await self._inner.download(seen, stream)
-        except BaseException as error:
+            told = await self._fetch(seen, key)
+            if self._inner.capabilities.mutable:
+                await self._seen(seen)
+        except BaseException:
+            await asyncio.to_thread(self._kept.abandon, key)
+            raise
+        before = await asyncio.to_thread(self._kept.get, key)
+        number = await asyncio.to_thread(self._kept.next_number)
+        kept = Kept(
+            key, number, seen, mark, told.digest, told.size, told.width, told.height, replaced,
+            deleting=before is not None and before.returned is None and before.deleting,
+        )  # fmt: skip
+        await asyncio.to_thread(self._kept.write, kept)
+        return kept
+
+    async def _fetch(self, item: Item, key: str) -> Download:
+        stream = await asyncio.to_thread(self._kept.create, key)
+        try:
+            told = await self._inner.download(item, stream)
+            await asyncio.to_thread(
+                self._kept.finish, stream, key, item.extension, told.digest
+            )  # fmt: skip
+        except OSError as error:
+            raise in_words(error, self._kept.root) from error
+        finally:
             with contextlib.suppress(OSError):
                 stream.close()
-            if isinstance(error, OSError):
-                raise in_words(error, self._kept.root) from error
-            raise
-        await asyncio.to_thread(self._kept.finish, stream, key, seen.extension, told.digest)
-        if self._inner.capabilities.mutable:
-            await self._seen(seen)
-        number = await asyncio.to_thread(self._kept.next_number)
-        kept = Kept(key, number, seen, mark, told.digest, told.size, told.width, told.height)
-        await asyncio.to_thread(self._kept.note, kept)
-        return kept
+        return told
 
     async def _seen(self, item: Item) -> Item:
         """Describe an item that is still as it was seen. Raises ItemMissing, ItemChanged."""
@@ -217,21 +267,67 @@ class Keeping(Wrapper):
             raise ItemChanged(f"item {item.item_id}: it is on another board by now")
         return found[0]
 
-    async def _delete(self, kept: Kept) -> None:
-        """Delete what was saved, if it is still there as it was."""
-        found = await self._inner.items(kept.item.board_id, [kept.item.item_id])
-        if not found:
-            return
+    async def _delete(self, kept: Kept) -> Kept:
+        """Delete what was saved, if it is still there as it was; return what is known of it now.
+
+        Once a deletion was sent it may come true at any time: nothing that was saved goes then.
+        """
         try:
-            _demand_same(kept, found[0])
-            await self._inner.delete(found[0])
-        except ItemMissing:
-            return
-        except ItemChanged:
-            # Where ids are names, ours may have gone before another item took its name.
-            if not self.capabilities.names_kept:
-                await self._discard(kept)
+            seen = await self._seen(kept.item)
+        except (ItemMissing, ItemChanged) as error:
+            if not kept.deleting:
+                await self._forget(kept)
                 raise
+            # Where ids are names, ours has gone before another item took its name.
+            if isinstance(error, ItemMissing) or self.capabilities.names_kept:
+                return kept
+            raise
+        kept = replace(kept, deleting=True)
+        await asyncio.to_thread(self._kept.write, kept)
+        with contextlib.suppress(ItemMissing):
+            await self._inner.delete(seen)
+        return kept
+
+    async def _arrived(
+        self, kept: Kept, mark: Mark, board_id: BoardId, found: Sequence[Item]
+    ) -> Item | None:
+        """Find what was sent before its answer was lost; None when it is to be sent again.
+
+        Raises OutcomeUnknown while that is not certain.
+        """
+        by_name = self.capabilities.names_kept
+        before = set(kept.returning or ())
+        ids_before = {one.split("\n")[1] for one in before}
+        new = [
+            one for one in found
+            if one.board_id == board_id
+            and (identity(one) not in before if by_name else one.item_id not in ids_before)
+        ]  # fmt: skip
+        for one in new:
+            if await self._inner.complete(one) and await self._shows(one, kept, mark):
+                return one
+        now = asyncio.get_running_loop().time()
+        since = self._since.setdefault((kept.key, bool(new)), now)
+        if now - since < (GHOST_SECONDS if new else LOOK_AGAIN_SECONDS):
+            raise OutcomeUnknown(f"{kept.trashed_id}: it was sent, and is looked for again soon")
+        for one in new:
+            if not await self._inner.complete(one):
+                await self._inner.delete_ghost(one)
+        self._looked_for(kept)
+        return None
+
+    def _looked_for(self, kept: Kept) -> None:
+        for found in (False, True):
+            self._since.pop((kept.key, found), None)
+
+    async def _shows(self, item: Item, kept: Kept, mark: Mark) -> bool:
+        """Tell whether an item is the picture that was sent back."""
+        told = await self._inner.marks(item.board_id, [item.item_id], [item])
+        if told.get(item.item_id) != mark:
+            return False
+        if self.capabilities.reencodes:
+            return True
+        return (await self._inner.download(item, BytesIO())).digest == kept.digest
 
     async def _send(self, kept: Kept, mark: Mark, board_id: BoardId, name: str | None) -> Item:
         item = kept.item
@@ -248,47 +344,47 @@ class Keeping(Wrapper):
         return result.item
 
     async def _came_back(self, kept: Kept, board_id: BoardId) -> Item:
-        found = await self._inner.items(board_id, [str(kept.returned)])
-        if not found or found[0].board_id != board_id:
-            raise ItemMissing(f"{kept.trashed_id}: not in the trash (any more)")
-        return found[0]
+        await asyncio.to_thread(self._kept.drop_picture, kept)
+        item_id = str(kept.returned).split("\n")[1]
+        for found in await self._inner.items(board_id, [item_id]):
+            if identity(found) == kept.returned:
+                return found
+        raise ItemMissing(f"{kept.trashed_id}: not in the trash (any more)")
 
-    async def _discard(self, kept: Kept) -> None:
-        await asyncio.to_thread(self._kept.forget, kept.key)
+    async def _forget(self, kept: Kept) -> None:
+        await asyncio.to_thread(self._kept.forget, kept)
+
+    def _alone(self, key: str) -> asyncio.Lock:
+        """Return what lets one at a time do something about a key."""
+        return self._locks.setdefault(key, asyncio.Lock())
 
     async def _find(self, item_id: str) -> Kept | None:
         """Return what lies in the trash under an id."""
-        if not _is_ours(item_id):
+        if not item_id.startswith(f"{KEPT}/"):
             return None
-        kept = await asyncio.to_thread(self._kept.find, item_id.removeprefix(f"{KEPT}/"))
+        kept = await asyncio.to_thread(self._kept.get_saved, _key(item_id))
         return kept if kept is not None and kept.returned is None else None
 
     async def _require(self, trashed_id: str) -> Kept:
+        """Return what is known under an id, of what came back, too. Raises ItemMissing."""
         kept = None
-        if _is_ours(trashed_id):
-            kept = await asyncio.to_thread(self._kept.find, trashed_id.removeprefix(f"{KEPT}/"))
+        if trashed_id.startswith(f"{KEPT}/"):
+            kept = await asyncio.to_thread(self._kept.get_saved, _key(trashed_id))
         if kept is None:
             raise ItemMissing(f"{trashed_id}: not in the trash (any more)")
         return kept
 
-    async def _lying(self) -> list[Kept]:
+    async def _in_trash(self) -> list[Kept]:
         return [one for one in await asyncio.to_thread(self._kept.all) if one.returned is None]
 
 
-def _is_ours(item_id: str) -> bool:
-    return item_id.startswith(f"{KEPT}/")
+def _key(trashed_id: str) -> str:
+    return trashed_id.removeprefix(f"{KEPT}/")
 
 
 def _refuse(board_id: BoardId) -> None:
     if board_id == KEPT:
         raise BoardMissing(f"board {board_id} is the trash of boardsync, and mirrored by nobody")
-
-
-def _demand_same(kept: Kept, found: Item) -> None:
-    """Raise ItemChanged unless an item is the very one that was saved, where it was."""
-    here = (found.board_id, found.version)
-    if found.trashed or here != (kept.item.board_id, kept.item.version):
-        raise ItemChanged(f"item {found.item_id}: not the one any more that was to be deleted")
 
 
 def _described(kept: Kept) -> Item:

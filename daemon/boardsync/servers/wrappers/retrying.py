@@ -23,7 +23,17 @@ T = TypeVar("T")
 stamina.instrumentation.set_on_retry_hooks([])
 
 _WRITES = frozenset(
-    {"create_board", "rename_board", "upload", "delete_ghost", "move", "trash", "untrash", "purge"}
+    {
+        "create_board",
+        "rename_board",
+        "upload",
+        "delete_ghost",
+        "move",
+        "trash",
+        "untrash",
+        "purge",
+        "delete",
+    }
 )
 
 
