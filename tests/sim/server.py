@@ -164,14 +164,37 @@ class SimServer(Wrapper):
         if answer is not None and not (fate == "lost" and answer.item is not None):
             return answer
         if fate == "late":
-            wait = self._source.uniform(0.5, self._weather.latest)
-            store = partial(self._store_late, board_id, upload, self._weather.restarts)
-            timer = asyncio.get_running_loop().call_later(wait, store)
-            self._weather.late_ones.append((timer, store))
+            self._later(partial(self._store_late, board_id, upload, self._weather.restarts))
         if fate == "ghost" and upload.replaces is None:
             self._memory.put_upload(board_id, upload, upload.name, whole=False)
         self._journal(f"upload of {upload.mark.file[:8]}: {fate}")
         return UploadResult(Outcome.UNKNOWN, error=self._lost(upload.name))
+
+    async def delete(self, item: Item) -> None:
+        """Delete an item, at times only after the answer was lost."""
+        if self._happens(self._weather.late):
+            self._later(partial(self._delete_late, item, self._weather.restarts))
+            self._journal(f"delete of {item.item_id}: late")
+            raise self._lost("delete")
+        await super().delete(item)
+
+    def _later(self, change: Callable[[], None]) -> None:
+        wait = self._source.uniform(0.5, self._weather.latest)
+        timer = asyncio.get_running_loop().call_later(wait, change)
+        self._weather.late_ones.append((timer, change))
+
+    def _delete_late(self, item: Item, restarts: int) -> None:
+        there = self._memory._stock.get(item.board_id, item.item_id)
+        if (
+            there is None
+            or there.item.version != item.version
+            or restarts != self._weather.restarts
+        ):
+            return
+        if self.capabilities.names_kept and there.item.board_id != item.board_id:
+            return
+        self._memory._stock.drop(there)
+        self._journal(f"deleted late: {item.item_id}")
 
     def _store_late(self, board_id: BoardId, upload: Upload, restarts: int) -> None:
         if board_id not in self._memory._boards or restarts != self._weather.restarts:
