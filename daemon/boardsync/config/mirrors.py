@@ -26,6 +26,7 @@ from boardsync.model import Category, Direction
 from boardsync.plan import naming
 from boardsync.plan.layout import Layout
 from boardsync.plan.links import WhenBothChanged, WhenChanged, WhenDeleted
+from boardsync.plan.sidecars import Kind
 
 
 def _pattern(value: str) -> str:
@@ -138,6 +139,11 @@ class PullSettings(Section):
         default=None,
         description="Pull only what was made at this time or later. Without a zone it is this "
         "machine's time.",
+    )
+    sidecar: Kind | None = Field(
+        default=None,
+        description="Write a file beside each picture that is pulled, such as `a.png.json`, with "
+        "how it was generated and where it is from: `json` or `xmp`. null: none.",
     )
     owner: User | None = Field(
         default=None,
