@@ -83,6 +83,8 @@ class Namer:
         extension = await asyncio.to_thread(self._extension, item, landed)
         directory = self._mirror.layout.pull_directory(board.subfolder)
         path = partial(_path, self.template, values, extension)
+        if not self.template.counts:
+            path = partial(numbered_path, path(1))
         free = partial(self._taken.first_free, directory, path, transfer.id)
         return Templated(self._mirror, transfer, landed, free)
 
@@ -150,12 +152,11 @@ class Templated:
 
 
 def _path(template: Template, values: Values, extension: str, number: int) -> bytes:
-    """Return the n-th name of a picture, its folders such that the scan does not pass them by."""
+    """Return the name of a picture by its counter, with no folder that the scan passes by."""
     path = template.path(values, extension, number)
     *folders, name = path.split("/")
     seen = [f"{one}_" if _is_passed_by(one) else one for one in folders]
-    whole = "/".join([*seen, name]).encode()
-    return whole if template.counts else numbered_path(whole, number)
+    return "/".join([*seen, name]).encode()
 
 
 def _is_passed_by(folder: str) -> bool:
