@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import signal
-import ssl
-import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -23,6 +20,7 @@ from boardsync.alarms.mail import Mail
 from boardsync.alarms.web import Ntfy, Webhook
 from boardsync.engine.outbox import attempt_to_tell
 from boardsync.errors import TryAgain
+from certificates import certified
 from servers.fake_http import Delivery, HttpServer, Request, Response, json_response
 
 SECRET = "open-sesame"
@@ -279,20 +277,3 @@ class TestMail:
         else:
             assert "CERTIFICATE_VERIFY_FAILED" in str(told)
             assert not any(said.startswith("AUTH") for said in receiver.said)
-
-
-def certified(base: Path) -> ssl.SSLContext:
-    """Make a certificate for localhost that nobody trusts unless told to."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("there is no openssl to make a certificate with")
-    key, certificate = base / "key.pem", base / "certificate.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1",
-         "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
-         "-addext", "subjectAltName=DNS:localhost"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context

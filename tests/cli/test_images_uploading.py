@@ -83,18 +83,20 @@ def test_a_picture_that_the_server_would_spoil_is_prepared_as_in_a_mirror(
 
 def test_one_failure_never_stops_the_rest(fake: FakeInvokeAI, cli: Cli, tmp_path: Path) -> None:
     whole = sample(PNG)
+    empty = tmp_path / "empty"
+    empty.mkdir()
     paths = [
         file(tmp_path, "torn.png", whole[: len(whole) // 2]),
         file(tmp_path, "notes.txt", b"not a picture"),
         str(tmp_path / "missing.png"),
-        str(tmp_path),
+        str(empty),
         file(tmp_path, "good.gif", sample(GIF, "P")),
     ]
     told = cli.json("images", "upload", *paths, code=1)
     outcomes = [result["outcome"] for result in told["results"]]
     assert outcomes == ["refused", "refused", "refused", "refused", "uploaded"]
     reasons = " / ".join(result.get("reason", "") for result in told["results"])
-    for words in ("cut short", "not a picture", "no such file", "this is a folder"):
+    for words in ("cut short", "not a picture", "no such file", "no pictures in this folder"):
         assert words in reasons
     assert fake.requests["upload"] == len(fake.store.images) == 1
 

@@ -212,6 +212,17 @@ def test_owner_and_permissions_of_pulled_files_are_read(tmp_path: Path) -> None:
             "6:64: mirrors[0].pull.group: this machine has no group 'nobody at all'; expected",
         ),
         (
+            SERVER + MIRROR % 'name: "{board}-{sede}"',
+            (
+                "6:63: mirrors[0].pull.name: there is no field {sede} (character 9); did you mean "
+                "{seed}?; expected a template for names"
+            ),
+        ),
+        (
+            SERVER + MIRROR % 'name: "../{seed}"',
+            "6:63: mirrors[0].pull.name: '..' at the start of a name would hide it; expected a",
+        ),
+        (
             SERVER + MIRROR % "owner: 4294967295",
             "6:64: mirrors[0].pull.owner: 4294967295 is no number of a user; expected a user by",
         ),

@@ -12,6 +12,7 @@ from boardsync.formats import JPEG, PNG
 from cli.command_kit import Cli
 from picture_samples import SMALL, opened, sample
 from real.invokeai_server import RealInvokeAI
+from servers.fake_http import HttpServer, Request, Response, in_thread
 
 pytestmark = pytest.mark.real
 
@@ -77,6 +78,29 @@ def test_files_go_up_and_come_down_whole(cli: Cli, board: str, tmp_path: Path) -
     thumbnail = ("images", "download", names[0], "--thumbnail", "--to", str(goal))
     assert cli(*thumbnail).exit_code == 0
     assert (goal / f"{names[0].removesuffix('.png')}.webp").exists()
+
+
+def test_a_folder_and_a_url_go_up_and_the_url_keeps_its_name(
+    cli: Cli, board: str, tmp_path: Path
+) -> None:
+    (tmp_path / "deep").mkdir()
+    file(tmp_path / "deep", "a.png", sample(PNG, seed=1))
+    file(tmp_path, "b.jpg", sample(JPEG, seed=2))
+    with in_thread(HttpServer(gallery)) as server:
+        address = f"http://127.0.0.1:{server.port}/caf%C3%A9.png?key=1"
+        words = ("images", "upload", str(tmp_path), address, "--board", board)
+        told = cli.json(*words, "--allow-private-addresses")["results"]
+    assert [result["outcome"] for result in told] == ["uploaded"] * 3
+    names = [result["image"]["name"] for result in told]
+    kept = {"seed": 7, "boardsync_name": "caf\N{LATIN SMALL LETTER E WITH ACUTE}.png"}
+    assert cli.json("images", "metadata", names[2]) == kept
+    found = cli.json("images", "list", "--board", board, "--search", "boardsync_name")["images"]
+    assert [image["name"] for image in found] == [names[2]]
+
+
+async def gallery(request: Request) -> Response:
+    """Answer every question with the same picture, which embeds metadata of its own."""
+    return Response(200, sample(PNG, text=(("invokeai_metadata", '{"seed": 7}'),)), "image/png")
 
 
 def test_an_image_is_found_described_and_starred(cli: Cli, board: str, tmp_path: Path) -> None:

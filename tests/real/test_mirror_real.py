@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -13,8 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageChops, ImageOps
 
+from boardsync.formats import PNG
+from picture_samples import SMALL, sample
 from real.counting_proxy import counting
-from real.mirror_kit import Setup, count, links_of, make_pictures, wait_for
+from real.mirror_kit import PROMPT, Setup, count, links_of, make_pictures, wait_for
 
 pytestmark = pytest.mark.real
 
@@ -35,6 +38,27 @@ def test_two_hundred_pictures_arrive_once_upright_and_with_the_same_pixels(setup
         stored = setup.full(item).convert("RGBA")
         assert stored.size == original.size, path
         assert ImageChops.difference(stored, original).getbbox(alpha_only=False) is None, path
+
+
+def test_what_the_server_holds_is_pulled_under_the_name_of_a_template_with_its_sidecar(
+    setup: Setup,
+) -> None:
+    setup.once()  # makes the board
+    given = setup.config.with_name("given.png")
+    given.write_bytes(sample(PNG, text=(("invokeai_metadata", PROMPT % 42),)))
+    to_board = ("images", "upload", str(given), "--category", "general", "--board")
+    assert setup.run(*to_board, setup.board).returncode == 0
+    pull = {"name": "{prompt:2}/{seed}-{size}", "sidecar": "json"}
+    setup.write_config(setup.server.url, pull=pull)
+
+    assert setup.once()["downloaded"] == 1
+
+    width, height = SMALL
+    path = setup.folder / "outputs" / "a-fox" / f"42-{width}x{height}.png"
+    told = json.loads(path.with_name(f"{path.name}.json").read_bytes())
+    assert told["prompt"]["value"] == "a fox in the snow"
+    assert told["boardsync"]["item"] == setup.names()[0]
+    assert setup.once()["downloaded"] == 0
 
 
 def test_generation_data_survives_and_carries_our_mark_beside_it(setup: Setup) -> None:

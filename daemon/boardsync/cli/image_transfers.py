@@ -8,10 +8,10 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import click
 
+from boardsync.cli.bounds import within_bounds
 from boardsync.cli.choosing import (
     BOARD,
     NAMES,
@@ -27,15 +27,14 @@ from boardsync.cli.target import JSON, Target, on_invokeai
 from boardsync.errors import Refused
 from boardsync.files.durable import make_directories
 from boardsync.model import Category
+from boardsync.servers.elsewhere import Bounds
 from boardsync.servers.invokeai import InvokeAIClient
 from boardsync.servers.invokeai.images import Query
-
-STANDARD_INPUT: Final = "-"
 
 
 @click.command()
 @click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH..."
+    "paths", nargs=-1, required=True, type=click.Path(allow_dash=True), metavar="PATH|URL..."
 )
 @click.option("--board", metavar="BOARD", help="Where to; without it, Uncategorized.")
 @click.option(
@@ -45,23 +44,36 @@ STANDARD_INPUT: Final = "-"
 @click.option("--intermediate", is_flag=True, help="Hidden in the web page.")
 @click.option("--session", metavar="ID", help="The session that the server notes.")
 @click.option("--metadata", metavar="JSON", help="An object, united with what a file embeds.")
+@click.option(
+    "--name", metavar="NAME",
+    help="For standard input or a URL; kept in the image's metadata as boardsync_name. By default "
+    "the last part of the URL's path.",
+)  # fmt: skip
+@within_bounds
 @JSON
 @on_invokeai
 def upload(
     target: Target, paths: tuple[str, ...], board: str | None, category: str, intermediate: bool,
-    session: str | None, metadata: str | None, as_json: bool,
+    session: str | None, metadata: str | None, name: str | None, bounds: Bounds, as_json: bool,
 ) -> int:  # fmt: skip
-    """Send files, each checked and prepared as a mirror does it; `-` is standard input.
+    """Send pictures, each checked and prepared as a mirror does it.
 
-    Every path has its own result. Exit code 1: not all were uploaded.
+    PATH is a file, a folder or `-` for standard input; URL begins with http:// or https://. Of a
+    folder all pictures are sent, also those of the folders below, in the order of their paths, but
+    for hidden, temporary and ignored ones (`.boardsyncignore`) and links. A URL is fetched without
+    any login, and only from the public internet unless --allow-private-addresses is given.
+
+    Every picture has its own result. Exit code 1: not all were uploaded.
     """
     # Imported late: what prepares pictures is not wanted by any other of these commands.
-    from boardsync.cli.uploads import LIMITS, Arrival, Manner, Source, send_all
+    from boardsync.cli.sources import STANDARD_INPUT, sources_of
+    from boardsync.cli.uploads import LIMITS, Arrival, Manner, send_all
 
     manner = Manner(Category(category), intermediate, session, _json_object(metadata))
-    if paths.count(STANDARD_INPUT) > 1:
-        raise click.UsageError("Standard input can be read once: give - once.")
-    sources = [Source(path, _standard_input(path, LIMITS.max_bytes)) for path in paths]
+    content = None
+    if STANDARD_INPUT in paths:
+        content = sys.stdin.buffer.read(LIMITS.max_bytes + 1)
+    sources = sources_of(paths, content, name, bounds, LIMITS.max_bytes)
     results = target.run(lambda client: send_all(client, board, sources, manner))
     totals = Counter(result.arrival.value for result in results)
     counts = {arrival.value: totals[arrival.value] for arrival in Arrival}
@@ -83,13 +95,6 @@ def _json_object(text: str | None) -> Mapping[str, object] | None:
     if not isinstance(value, dict):
         raise click.UsageError('--metadata is no JSON object, such as {"note": "from the scanner"}')
     return value
-
-
-def _standard_input(path: str, limit: int) -> bytes | None:
-    """Read standard input where a path means it, one byte too many at most."""
-    if path != STANDARD_INPUT:
-        return None
-    return sys.stdin.buffer.read(limit + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,11 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.output import print_table, printable
+from boardsync.cli.sidecars import write_sidecars
 from boardsync.errors import BoardsyncError, TryAgain
-from boardsync.metadata import GenerationData, Lora, Told, read
+from boardsync.metadata import GenerationData, Lora, read
+from boardsync.picture.sidecar import as_record
+from boardsync.plan.sidecars import Kind
 
 _NAMES = {"negative_prompt": "negative prompt", "cfg": "CFG scale", "model_hash": "model hash"}
 
@@ -22,15 +25,27 @@ _NAMES = {"negative_prompt": "negative prompt", "cfg": "CFG scale", "model_hash"
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: a list with an object per file.")
 @click.option("--raw", is_flag=True, help="Print the texts as they were found; with --json, too.")
 @click.option("--no-pixels", is_flag=True, help="Do not look for texts that pixels hide: quicker.")
+@click.option(
+    "--sidecar", type=click.Choice([one.value for one in Kind]),
+    help="Write it beside each file instead: a.png.json or a.png.xmp.",
+)  # fmt: skip
 @exits.explained
-def metadata(files: tuple[str, ...], as_json: bool, raw: bool, no_pixels: bool) -> None:
+def metadata(
+    files: tuple[str, ...], as_json: bool, raw: bool, no_pixels: bool, sidecar: str | None
+) -> None:
     """Tell how pictures were generated: prompt, seed, model, and where each is told.
 
     Reads what AUTOMATIC1111, Forge, ComfyUI, InvokeAI, Fooocus, NovelAI, SwarmUI and others
     write into PNG, JPEG, WebP, AVIF, HEIC and TIFF. A file that cannot be read is told, and the
-    others are read all the same.
+    others are read all the same. With --sidecar a file that is there and is no sidecar of ours, or
+    one that somebody has edited, is left alone and told.
     """
     codes: list[int] = []
+    if sidecar is not None:
+        if raw:
+            raise click.UsageError("--raw prints texts, and --sidecar writes none of them.")
+        write_sidecars(files, Kind(sidecar), codes, pixels=not no_pixels, as_json=as_json)
+        sys.exit(min((code for code in codes if code), default=exits.OK))
     results = _results(files, codes, pixels=not no_pixels)
     if as_json:
         _print_json(results, raw)
@@ -103,28 +118,7 @@ def _print_json(results: Iterator[tuple[str, GenerationData | BoardsyncError]], 
             record |= {"error": printable(str(result)), "try_again": isinstance(result, TryAgain)}
             click.echo(f"boardsync: {_complaint(path, result)}", err=True)
         else:
-            record |= _as_json(result, raw)
+            record |= as_record(result, raw=raw)
         click.echo(separator + json.dumps(record, indent=2, ensure_ascii=False), nl=False)
         separator = ",\n"
     click.echo("\n]")
-
-
-def _as_json(data: GenerationData, raw: bool) -> dict[str, Any]:
-    record: dict[str, Any] = {name: _told(told) for name, told in data.told()}
-    record["loras"] = [
-        {"name": each.value.name, "weight": each.value.weight, "hash": each.value.hash}
-        | {"source": each.source}
-        for each in data.loras
-    ]
-    record["more"] = {name: _told(told) for name, told in data.more}
-    record["troubles"] = list(data.troubles)
-    if raw:
-        record["texts"] = [
-            {"source": text.source, "keyword": text.keyword, "text": text.value}
-            for text in data.texts
-        ]
-    return record
-
-
-def _told(told: Told[Any]) -> dict[str, Any]:
-    return {"value": told.value, "source": told.source}

@@ -12,10 +12,10 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, daemon_request, pass_context
+from boardsync.cli.numbers import Duration
 from boardsync.cli.output import print_json, printable
 from boardsync.cli.shown import counted
 from boardsync.config.model import Settings
-from boardsync.config.quantities import parse_interval
 from boardsync.engine import steering
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.service import opened
@@ -23,20 +23,6 @@ from boardsync.engine.service import opened
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 SERVER = click.option("--server", metavar="NAME", help="All mirrors of this server.")
 Steps = Callable[[Assembly], Coroutine[Any, Any, dict[str, Any]]]
-
-
-class Duration(click.ParamType[float]):
-    """A time as the settings write it: `30 min`, `2h`."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        try:
-            return parse_interval(value)
-        except ValueError as error:
-            self.fail(f"{error}; expected a time such as 30min or 2h", param, ctx)
 
 
 @click.command()

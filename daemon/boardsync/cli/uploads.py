@@ -1,22 +1,22 @@
-"""Sending files: each is checked and prepared as a mirror does it, and has its own result."""
+"""Sending pictures: each is checked and prepared as a mirror does it, and has its own result."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from boardsync.cli.choosing import board_id_of
 from boardsync.cli.output import printable
 from boardsync.cli.shown import image_record
+from boardsync.cli.sources import Source
 from boardsync.cli.steps import Steps
 from boardsync.engine.context import needs_of
 from boardsync.engine.parcel import prepare_checked, require_whole
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
-from boardsync.files.snapshot import read_snapshot
 from boardsync.model import Category, Item
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Prepared
@@ -25,6 +25,8 @@ from boardsync.servers.invokeai.server import CAPABILITIES
 from boardsync.servers.invokeai.upload import Picture
 
 LIMITS: Final = Limits(max_pixels=CAPABILITIES.max_pixels or Limits().max_pixels)
+NAME_KEY: Final = "boardsync_name"
+"""Where the metadata of an image keeps the name that it came with."""
 
 
 class Arrival(StrEnum):
@@ -40,14 +42,6 @@ class Arrival(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """What to send: a file by its path, or content that was read already."""
-
-    path: str
-    content: bytes | None = field(default=None, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Manner:
     """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own."""
 
@@ -59,19 +53,25 @@ class Manner:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The result for one path. recipe: how the picture was prepared for the server."""
+    """The result for one path. recipe: how the picture was prepared for the server.
+
+    name: the one that was kept in its metadata, for what is no file.
+    """
 
     path: str
     arrival: Arrival
     image: Item | None = None
     recipe: str | None = None
     reason: str | None = None
+    name: str | None = None
 
     def record(self) -> dict[str, Any]:
         """Return this for JSON."""
         told: dict[str, Any] = {"path": os.fsencode(self.path), "outcome": self.arrival.value}
         if self.image is not None:
             told |= {"image": image_record(self.image), "recipe": self.recipe}
+        if self.name is not None:
+            told["name"] = self.name
         return told if self.reason is None else told | {"reason": self.reason}
 
     def words(self) -> str:
@@ -83,10 +83,10 @@ class Sent:
 async def send_all(
     client: InvokeAIClient, board: str | None, sources: Sequence[Source], manner: Manner
 ) -> Sequence[Sent]:
-    """Send files one after the other, so that the server lists them in their order.
+    """Send pictures one after the other, so that the server lists them in their order.
 
     board: by id or name, None for Uncategorized. Raises BoardMissing or Ambiguous before
-    anything is sent; what goes wrong with a file afterwards is in its result.
+    anything is sent; what goes wrong with one afterwards is in its result.
     """
     board_id = None if board is None else await board_id_of(client, board)
     results = []
@@ -101,7 +101,8 @@ async def _send(
     client: InvokeAIClient, board_id: str | None, source: Source, manner: Manner
 ) -> Sent:
     try:
-        prepared = await asyncio.to_thread(_prepared, source)
+        given = await source.read()
+        prepared = await asyncio.to_thread(_prepared, given.content)
         picture = Picture(
             prepared.content,
             prepared.media_type,
@@ -111,28 +112,24 @@ async def _send(
             width=prepared.width,
             height=prepared.height,
         )
-        image = await client.images.upload(board_id, picture, manner.metadata)
+        metadata = _metadata(given.name, manner.metadata)
+        image = await client.images.upload(board_id, picture, metadata)
     except BoardsyncError as error:
         return Sent(source.path, _arrival(error), reason=str(error))
-    return Sent(source.path, Arrival.UPLOADED, image, prepared.recipe)
+    return Sent(source.path, Arrival.UPLOADED, image, prepared.recipe, name=given.name)
 
 
-def _prepared(source: Source) -> Prepared:
-    """Read, check and prepare one picture. Raises PictureRefused or FileChanging."""
-    content = _read(source.path) if source.content is None else source.content
+def _metadata(name: str | None, asked: Mapping[str, object] | None) -> Mapping[str, object] | None:
+    """Return what is united with a picture's own metadata: InvokeAI discards names of files."""
+    return asked if name is None else {NAME_KEY: name, **(asked or {})}
+
+
+def _prepared(content: bytes) -> Prepared:
+    """Check and prepare one picture. Raises PictureRefused."""
     if len(content) > LIMITS.max_bytes:
         raise PictureRefused(f"larger than {LIMITS.max_bytes} bytes")
     require_whole(content)
     return prepare_checked(content, needs_of(CAPABILITIES), LIMITS)
-
-
-def _read(path: str) -> bytes:
-    """Read a file that a person named: a link is followed, other than in a mirror."""
-    if not os.path.exists(path):
-        raise PictureRefused("there is no such file")
-    if os.path.isdir(path):
-        raise PictureRefused("this is a folder: give files, or send it with `boardsync mirror`")
-    return read_snapshot(os.path.realpath(path), LIMITS.max_bytes).content
 
 
 def _arrival(error: BoardsyncError) -> Arrival:

@@ -23,8 +23,10 @@ from boardsync.config.base import (
 from boardsync.config.ownership import DirectoryMode, FileMode, Group, User
 from boardsync.config.quantities import Duration, Interval, Share, Size, Words
 from boardsync.model import Category, Direction
+from boardsync.plan import naming
 from boardsync.plan.layout import Layout
 from boardsync.plan.links import WhenBothChanged, WhenChanged, WhenDeleted
+from boardsync.plan.sidecars import Kind
 
 
 def _pattern(value: str) -> str:
@@ -67,6 +69,17 @@ def _read_moment(text: str) -> datetime:
         raise ValueError(f"{text!r} is not a date") from error
 
 
+def _name_template(value: str) -> str:
+    """Check a template for names, down to what no value could make safe."""
+    naming.parse(value)
+    return value
+
+
+NameTemplate = Annotated[
+    str,
+    AfterValidator(_name_template),
+    Words("a template for names", 'such as "{date:%Y-%m}/{board}-{seed}-{prompt:5}"'),
+]
 Pattern = Annotated[str, AfterValidator(_pattern), Words("a rule", "as in .gitignore")]
 FolderInside = Annotated[
     str,
@@ -104,6 +117,13 @@ class PullSettings(Section):
         description="Where pulled pictures go, below the folder, or below each subfolder with "
         "`boards: by-subfolder`. Nothing is pushed from there.",
     )
+    name: NameTemplate | None = Field(
+        default=None,
+        description="How pulled files are called, below `into`: a template over `{date}`, "
+        "`{board}`, `{item}`, `{prompt}`, `{seed}`, `{model}`, `{size}` and `{counter}`, see "
+        "[pulling.md](pulling.md). null: as the server calls them. What was pulled before keeps "
+        "its name.",
+    )
     categories: Annotated[list[Category], Field(min_length=1)] = Field(
         default=[Category.GENERAL],
         description="InvokeAI's categories that are pulled. Intermediate pictures never are.",
@@ -119,6 +139,11 @@ class PullSettings(Section):
         default=None,
         description="Pull only what was made at this time or later. Without a zone it is this "
         "machine's time.",
+    )
+    sidecar: Kind | None = Field(
+        default=None,
+        description="Write a file beside each picture that is pulled, such as `a.png.json`, with "
+        "how it was generated and where it is from: `json` or `xmp`. null: none.",
     )
     owner: User | None = Field(
         default=None,

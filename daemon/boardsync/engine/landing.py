@@ -18,10 +18,12 @@ from boardsync.state import places
 
 @dataclass(frozen=True, slots=True)
 class Landed:
-    """Bytes that lie whole and durable in the temporary file."""
+    """Bytes that lie whole and durable in the temporary file. width, height: 0 when not known."""
 
     digest: str
     temporary: bytes
+    width: int = 0
+    height: int = 0
 
 
 def open_temporary(mirror: Mirror, path: bytes) -> Any:

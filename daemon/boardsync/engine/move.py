@@ -27,6 +27,7 @@ from boardsync.errors import (
     Refused,
 )
 from boardsync.files.durable import move_without_replacing, settle_name
+from boardsync.files.sidecars import follow
 from boardsync.files.snapshot import digest_file, stat_of
 from boardsync.local.trash import holds, settle, surely_holds
 from boardsync.model import Item, LinkState, TransferState
@@ -257,11 +258,13 @@ class Mover:
         try:
             if not disk.lexists(source) and holds(target, digest, disk):
                 settle_name(target, self._mirror.root, disk)
+                follow(source, target, disk)
                 return True
             if digest_file(source, disk)[0] != digest:
                 raise FileChanging(f"{os.fsdecode(source)}: changed meanwhile")
             self._mirror.make_directory_of(target)
             move_without_replacing(source, target, disk)
+            follow(source, target, disk)
         except FileExistsError:
             return False
         except OSError as error:

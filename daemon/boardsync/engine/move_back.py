@@ -22,6 +22,7 @@ from boardsync.engine.report import show
 from boardsync.engine.told import require_folder, require_server
 from boardsync.errors import FolderAway, ItemMissing, Refused
 from boardsync.files.durable import move_without_replacing
+from boardsync.files.sidecars import follow
 from boardsync.files.snapshot import stat_of
 from boardsync.local.trash import holds
 from boardsync.model import FileStat, Item, LinkState
@@ -152,6 +153,7 @@ class MoveBack:
         try:
             self._mirror.make_directory_of(target)
             move_without_replacing(source, target, disk)
+            follow(source, target, disk)
         except FileExistsError:
             raise
         except OSError as error:

@@ -18,6 +18,8 @@ from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.landing import Landed, disk_error, finish_temporary, open_temporary
+from boardsync.engine.pull_names import Namer, Names, Numbered
+from boardsync.engine.pull_sidecars import write_sidecar_of
 from boardsync.engine.pull_waits import is_overtaken, wait_instead
 from boardsync.engine.pulled_before import file_pulled_before
 from boardsync.engine.sweep import temporary_name
@@ -33,16 +35,13 @@ from boardsync.files.durable import (
     settle_name,
 )
 from boardsync.files.snapshot import stat_of
-from boardsync.formats import format_by_extension
 from boardsync.local.trash import surely_holds
 from boardsync.model import Download, FileStat, Item, LinkState, TransferState
-from boardsync.plan.names import numbered_path, safe_name, split_extension
 from boardsync.state import links, observations, places, runs, transfers, trash
 from boardsync.state.records import BoardRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
 
-MOST_NUMBERS = 10_000
 TORN_TRIES = 18
 """An item that is not whole after so many looks is broken. If nobody hurries: after 3 minutes."""
 TORN_LONGEST_WAIT = 30.0
@@ -53,6 +52,7 @@ class Puller:
 
     def __init__(self, mirror: Mirror) -> None:
         self._mirror = mirror
+        self._namer = Namer(mirror)
 
     async def carry(self, transfer: TransferRecord) -> None:
         """Carry out one transfer. Errors end in the state, never in the caller."""
@@ -74,52 +74,56 @@ class Puller:
         if transfer.path is None and is_overtaken(self._mirror, board, transfer):
             await self._mirror.state.write(lambda c: transfers.finish(c, transfer.id))
             return False
-        directory = os.path.dirname(self._target(board, transfer, str(transfer.item_id)))
+        directory = self._namer.directory(board, transfer)
         if await wait_instead(self._mirror, board, transfer, directory):
             return False
         await self._fetch_and_place(board, transfer)
         return True
 
-    def _target(
-        self, board: BoardRecord, transfer: TransferRecord, item_id: str, extension: str = ""
-    ) -> bytes:
-        """Return where a file goes: to the path that was planned, or where pulled files go."""
-        if transfer.path is not None:
-            return fitting_path(transfer.path, extension)
-        directory = self._mirror.layout.pull_directory(board.subfolder)
-        return directory + b"/" + local_name(item_id, extension)
-
     async def _fetch_and_place(self, board: BoardRecord, transfer: TransferRecord) -> None:
         item = await self._describe(board, transfer)
-        target = self._target(board, transfer, item.item_id, item.extension)
-        temporary = os.path.join(os.path.dirname(target), temporary_name(self._mirror, item))
+        directory = self._namer.directory(board, transfer)
+        temporary = os.path.join(directory, temporary_name(self._mirror, item))
         self._mirror.fetching.add(temporary)
         try:
-            await self._fetch_to(board, transfer, item, target, temporary)
+            await self._fetch_to(board, transfer, item, temporary)
         finally:
             self._mirror.fetching.discard(temporary)
 
     async def _fetch_to(
-        self, board: BoardRecord, transfer: TransferRecord, item: Item, target: bytes,
-        temporary: bytes,
-    ) -> None:  # fmt: skip
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, temporary: bytes
+    ) -> None:
         landed = await self._fetch(item, temporary)
-        known = self._known_version(board, transfer, landed.digest)
-        if known is None and transfer.link is None:
-            known = file_pulled_before(self._mirror, board, item, landed.digest)
-            if known is not None and not await self._holds(known, landed.digest):
-                known = None
-            if known is not None:
-                await asyncio.to_thread(self._settle, known)
-        if (
-            known is not None
-            and await self._is_there(transfer, known, landed.digest)
-            and await self._agree(board, transfer, item, known, landed.digest, if_free=True)
-        ):
+        if await self._is_here(board, transfer, item, landed.digest):
             # These bytes were here: there was nothing to write, only to record.
             await self._clear(landed.temporary)
             return
-        await self._place(board, transfer, item, target, landed)
+        names = await self._namer.names(board, transfer, item, landed)
+        await self._place(board, transfer, item, names, landed)
+
+    async def _is_here(
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, digest: str
+    ) -> bool:
+        """Record that an item's bytes are in a file already; False where they are in none."""
+        known = self._known_version(board, transfer, digest)
+        if known is not None or transfer.link is not None:
+            return (
+                known is not None
+                and await self._is_there(transfer, known, digest)
+                and await self._agree(board, transfer, item, known, digest, if_free=True)
+            )
+        while (known := file_pulled_before(self._mirror, board, item, digest)) is not None:
+            if not await self._holds(known, digest):
+                return False
+            await asyncio.to_thread(self._settle, known)
+            if not await self._is_there(transfer, known, digest):
+                return False
+            if await self._agree(board, transfer, item, known, digest, if_free=True):
+                await write_sidecar_of(self._mirror, board, item, known, digest)
+                return True
+            # Another item with the same bytes has just been found to be this file: look for one
+            # more. A file that has its item is not found again.
+        return False
 
     async def _describe(self, board: BoardRecord, transfer: TransferRecord) -> Item:
         assert transfer.item_id is not None  # noqa: S101
@@ -142,7 +146,7 @@ class Puller:
             if isinstance(error, OSError):
                 raise disk_error(error, path) from error
             raise
-        return Landed(got.digest, temporary)
+        return Landed(got.digest, temporary, got.width, got.height)
 
     async def _clear(self, temporary: bytes) -> None:
         """Remove a temporary file, if it is there."""
@@ -171,7 +175,7 @@ class Puller:
         return await self._holds(path, digest)
 
     async def _place(
-        self, board: BoardRecord, transfer: TransferRecord, item: Item, target: bytes,
+        self, board: BoardRecord, transfer: TransferRecord, item: Item, names: Names,
         landed: Landed,
     ) -> None:  # fmt: skip
         """Move the bytes to their final name, or the next free one, recording it first.
@@ -179,20 +183,20 @@ class Puller:
         A name that was planned is not numbered: what is in its way is the old version of the
         same picture, which goes to the trash, or it is something new, and all is decided anew.
         """
-        number = 1
-        while number < MOST_NUMBERS:
-            final = numbered_path(target, number)
+        final = await names.next()
+        while final is not None:
             await self._note_placing(transfer, item, final, landed)
             if await asyncio.to_thread(self._put, final, landed):
+                await write_sidecar_of(self._mirror, board, item, final, landed.digest)
                 await self._agree(board, transfer, item, final, landed.digest)
                 log.info("downloaded", path=final, item=item.item_id, board=board.name)
                 return
             if final != transfer.path:
-                number += 1
+                final = await names.next()
             elif not await self._make_way(transfer):
                 await self._overtaken(transfer, landed)
                 return
-        raise Refused(f"no free name for {os.fsdecode(target)} after {MOST_NUMBERS} tries")
+        raise Refused(f"no free name for item {item.item_id}: too many like it are taken")
 
     async def _make_way(self, transfer: TransferRecord) -> bool:
         """Put the file that is to be replaced into the trash. False: it is another one by now."""
@@ -236,6 +240,8 @@ class Puller:
         temporary, path = self._mirror.absolute(landed.temporary), self._mirror.absolute(final)
         disk = self._mirror.disk
         try:
+            if os.path.dirname(temporary) != os.path.dirname(path):
+                self._mirror.make_directory_to_pull(path)
             move_without_replacing(temporary, path, disk)
         except FileExistsError:
             if not surely_holds(path, landed.digest, disk):
@@ -278,12 +284,13 @@ class Puller:
         if await self._holds(transfer.final, transfer.got):
             await asyncio.to_thread(self._settle, transfer.final)
             await self._clear(transfer.temporary)
+            await write_sidecar_of(self._mirror, board, fetched, transfer.final, transfer.got)
             await self._agree(board, transfer, fetched, transfer.final, transfer.got)
             return True
         if not await self._holds(transfer.temporary, transfer.got):
             return False
         landed = Landed(transfer.got, transfer.temporary)
-        await self._place(board, transfer, fetched, transfer.final, landed)
+        await self._place(board, transfer, fetched, Numbered(transfer.final), landed)
         return True
 
     async def _agree(
@@ -346,15 +353,6 @@ class Puller:
         log.warning("cannot be fetched", item=transfer.item_id, reason=reason)
 
 
-def local_name(item_id: str, extension: str) -> bytes:
-    """Return the file name for an item: the server's name, made safe, with a fitting extension."""
-    parts = [safe_name(part) for part in item_id.split("/") if part not in ("", ".", "..")]
-    name = "/".join(parts) or "picture"
-    if extension and not name.lower().endswith(extension):
-        name += extension
-    return name.encode("utf-8", "surrogateescape")
-
-
 def _is_another_items(
     c: Any, board: BoardRecord, item: Item, path: bytes, digest: str
 ) -> bool:  # fmt: skip
@@ -364,15 +362,6 @@ def _is_another_items(
         and one.state == LinkState.AGREED.value
         for one in links.of_path(c, board.mirror, path)
     )  # fmt: skip
-
-
-def fitting_path(path: bytes, extension: str) -> bytes:
-    """Return a path with the extension that fits the bytes: servers re-encode pictures."""
-    name = path.decode("utf-8", "surrogateescape")
-    wanted = format_by_extension(f"x{extension}")
-    if not extension or (wanted is not None and wanted is format_by_extension(path)):
-        return path
-    return (split_extension(name)[0] + extension).encode("utf-8", "surrogateescape")
 
 
 def _stat(mirror: Mirror, path: bytes) -> FileStat:

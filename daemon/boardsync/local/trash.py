@@ -2,7 +2,7 @@
 
 A file goes there by a rename, so its bytes never travel, and it comes back the same way. The
 caller records the place before the rename: a kill in between leaves the file in one of two
-known places.
+known places. A file's sidecars go where it goes.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from boardsync.files.durable import (
     remove_if_there,
     settle_name,
 )
+from boardsync.files.sidecars import follow, remove_sidecars
 from boardsync.files.snapshot import digest_file
 from boardsync.plan.names import numbered_path
 
@@ -57,6 +58,7 @@ class LocalTrash:
         source = os.path.join(self.folder, path)
         if not self.disk.lexists(source) and holds(place, digest, self.disk):
             settle(place, self._top, self.disk)
+            follow(source, place, self.disk)
             return
         _demand(source, digest, self.disk)
         self._move(source, place, self._top)
@@ -64,6 +66,7 @@ class LocalTrash:
             # Written to between the look and the rename: that content is nobody's to remove.
             self._move(place, source, self.folder)
             raise FileChanging(f"{os.fsdecode(source)}: changed while it was moved")
+        follow(source, place, self.disk)
 
     def take_out(self, place: bytes, digest: str, target: bytes) -> bytes:
         """Move a file from the trash to a path below the folder, or the next free name there.
@@ -76,12 +79,14 @@ class LocalTrash:
             absolute = os.path.join(self.folder, path)
             if not self.disk.lexists(place) and holds(absolute, digest, self.disk):
                 settle(absolute, self.folder, self.disk)
+                follow(place, absolute, self.disk)
                 return path
             _demand(place, digest, self.disk)
             try:
                 self._move(place, absolute, self.folder)
             except FileExistsError:
                 continue
+            follow(place, absolute, self.disk)
             self._tidy(place)
             return path
         raise Refused(f"{os.fsdecode(target)}: no free name after {MOST_NUMBERS} tries")
@@ -91,6 +96,7 @@ class LocalTrash:
         if not place.startswith(self.root + b"/") or not holds(place, digest, self.disk):
             return False
         removed = remove_if_there(place, self.disk)
+        remove_sidecars(place, self.disk)
         self._tidy(place)
         return removed
 

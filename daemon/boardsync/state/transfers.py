@@ -199,10 +199,13 @@ def of_path(connection: Connection, mirror: int, path: bytes) -> list[TransferRe
     return [_record(row) for row in connection.execute(query.order_by(transfer.c.id.desc()))]
 
 
-def is_busy(connection: Connection, mirror: int, path: bytes) -> bool:
-    """Tell whether a file is on its way, or a name at which one is being placed."""
+def is_busy(connection: Connection, mirror: int, path: bytes, *, besides: int = 0) -> bool:
+    """Tell whether a file is on its way, or a name at which one is being placed.
+
+    besides: a transfer that does not count.
+    """
     query = select(transfer.c.id).where(
-        transfer.c.mirror == mirror, text(LIVE),
+        transfer.c.mirror == mirror, text(LIVE), transfer.c.id != besides,
         (transfer.c.path == path) | (transfer.c.final == path),
     )  # fmt: skip
     return connection.execute(query.limit(1)).first() is not None
