@@ -176,6 +176,21 @@ def _load_heif() -> None:
     heif.register_heif_opener()
 
 
+_MOVING: Final = frozenset({GIF, PNG, WEBP, AVIF})
+"""Formats that animations come in. Pages of a TIFF and views of a phone's JPEG do not move."""
+
+
+def is_animation(content: bytes, picture_format: Format) -> bool:
+    """Tell whether a picture that decodes has more frames than one."""
+    if picture_format not in _MOVING:
+        return False
+    try:
+        with Image.open(BytesIO(content), formats=(plugin_of(picture_format),)) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:  # of a damaged second frame nobody sees anything
+        return False
+
+
 def _tile_size(image: Image.Image) -> tuple[int, int]:
     """The size of a TIFF's tiles, which are allocated whole, however small the picture."""
     tags = getattr(image, "tag_v2", {})
