@@ -13,8 +13,8 @@ from boardsync.cli.choosing import board_id_of
 from boardsync.cli.output import printable
 from boardsync.cli.shown import image_record
 from boardsync.cli.steps import Steps
-from boardsync.engine.context import needs_of
 from boardsync.engine.parcel import prepare_checked, require_whole
+from boardsync.engine.preparing import needs_of
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
 from boardsync.files.snapshot import read_snapshot
 from boardsync.model import Category, Item

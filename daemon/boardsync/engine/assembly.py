@@ -242,6 +242,8 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     """Return the mirror's number. What was refused under other limits is looked at again."""
     number = places.mirror_id(c, settings.id)
     limits = f"{__version__} {settings.max_bytes} {settings.max_pixels}"
+    if settings.prepare.asks:
+        limits += f" {settings.prepare.model_dump_json(exclude_defaults=True)}"
     if places.note_limits(c, number, limits):
         observations.forgive_all(c, number)
         transfers.forget_refusals(c, number, None, None)

@@ -13,6 +13,7 @@ from boardsync.engine.action_words import OF_FILES, OF_ITEMS, waiting_words
 from boardsync.engine.brake import resting
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
+from boardsync.engine.preparing import is_prepared
 from boardsync.engine.report import link_values, show
 from boardsync.engine.subject import path_below
 from boardsync.errors import BoardsyncError
@@ -145,7 +146,8 @@ def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
         return f"apart: its item {item} is not on the board any more; `again` sends it anew"
     if found[0].version != link.version:
         return f"apart: its item {item} was changed on the board since"
-    return f"synced: it is item {item}"
+    how = f", prepared: {link.recipe}" if is_prepared(link.recipe) else ""
+    return f"synced: it is item {item}{how}"
 
 
 def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:
