@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import AsyncIterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from boardsync.engine.again import again, again_all
 from boardsync.engine.hands import Hands
@@ -19,6 +19,7 @@ from boardsync.formats import JPEG, PNG, WEBP, sniff
 from boardsync.formats.kept import without_private
 from boardsync.metadata import read_content
 from boardsync.model import ActionKind
+from boardsync.picture import decode
 from boardsync.state import transfers
 from picture_samples import noise, opened, sample
 from scenarios.ground import Ground, ground
@@ -171,16 +172,24 @@ async def test_a_refusal_is_told_and_forgiven_when_the_settings_change(here: Gro
     assert (result.refused, result.uploaded) == (0, 1)
 
 
-async def test_a_mirror_without_the_section_notes_the_limits_that_it_always_noted(
-    tmp_path: Path,
+async def test_heic_is_tried_again_once_its_decoder_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with ground(tmp_path, "memory") as here:
-        with here.state.read() as connection:
-            before = connection.execute(text("SELECT limits FROM mirror")).scalar()
-    async with ground(tmp_path, "memory", prepare={}) as here:
-        with here.state.read() as connection:
-            assert connection.execute(text("SELECT limits FROM mirror")).scalar() == before
-    assert len(str(before).split()) == 3
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    packed = BytesIO()
+    noise("RGB", (64, 48)).save(packed, "HEIF", quality=90)
+    async with ground(tmp_path, "invokeai") as here:
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "pillow_heif", None)
+            decode._load_heif.cache_clear()
+            await here.restart()
+            here.write("a.heic", packed.getvalue())
+            assert (await here.look()).refused == 1
+            assert "pip install 'boardsync[heif]'" in tell(here, "a.heic")["verdict"]
+        decode._load_heif.cache_clear()
+        await here.restart()
+        assert (await here.look()).uploaded == 1
 
 
 async def test_the_recipe_is_in_the_mark_and_told(here: Ground) -> None:
@@ -281,7 +290,8 @@ async def test_an_edit_of_a_prepared_item_comes_down_beside_its_file(named: Grou
     assert named.local() == {"a.png": large(), "outputs/a.jpg": edited}
     assert named.hands.contents() == {"a.jpg": edited}
     assert named.server.sent == 1
-    assert tell(named, "a.png")["verdict"] == "item-gone: linked to item a.jpg; left alone"
+    words = "left alone: what was made of it, item a.jpg, was changed on the board since"
+    assert tell(named, "a.png")["verdict"] == words
 
     await ask(named, "a.png")
     await named.settled(4)

@@ -8,7 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import click
 
@@ -23,6 +23,7 @@ from boardsync.cli.choosing import (
 from boardsync.cli.downloads import Ending, Fetched, Fetcher, Job, jobs_in
 from boardsync.cli.exits import FAILED, OK
 from boardsync.cli.output import print_json, size
+from boardsync.cli.preparing import asked_for, preparing
 from boardsync.cli.target import JSON, Target, on_invokeai
 from boardsync.errors import Refused
 from boardsync.files.durable import make_directories
@@ -45,20 +46,24 @@ STANDARD_INPUT: Final = "-"
 @click.option("--intermediate", is_flag=True, help="Hidden in the web page.")
 @click.option("--session", metavar="ID", help="The session that the server notes.")
 @click.option("--metadata", metavar="JSON", help="An object, united with what a file embeds.")
+@preparing
 @JSON
 @on_invokeai
 def upload(
     target: Target, paths: tuple[str, ...], board: str | None, category: str, intermediate: bool,
-    session: str | None, metadata: str | None, as_json: bool,
+    session: str | None, metadata: str | None, as_json: bool, **options: Any,
 ) -> int:  # fmt: skip
     """Send files, each checked and prepared as a mirror does it; `-` is standard input.
 
-    Every path has its own result. Exit code 1: not all were uploaded.
+    Every path has its own result. Exit code 1: not all were uploaded. The files stay as they are,
+    however they are prepared.
     """
     # Imported late: what prepares pictures is not wanted by any other of these commands.
     from boardsync.cli.uploads import LIMITS, Arrival, Manner, Source, send_all
 
-    manner = Manner(Category(category), intermediate, session, _json_object(metadata))
+    manner = Manner(
+        Category(category), intermediate, session, _json_object(metadata), asked_for(options)
+    )
     if paths.count(STANDARD_INPUT) > 1:
         raise click.UsageError("Standard input can be read once: give - once.")
     sources = [Source(path, _standard_input(path, LIMITS.max_bytes)) for path in paths]

@@ -18,6 +18,7 @@ from boardsync.engine.preparing import needs_of
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
 from boardsync.files.snapshot import read_snapshot
 from boardsync.model import Category, Item
+from boardsync.picture.asked import AS_IT_IS, Asked
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Prepared
 from boardsync.servers.invokeai import InvokeAIClient
@@ -49,12 +50,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own."""
+    """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own.
+
+    asked: how they are prepared, besides what the server needs.
+    """
 
     category: Category = Category.USER
     intermediate: bool = False
     session_id: str | None = None
     metadata: Mapping[str, object] | None = None
+    asked: Asked = AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +106,7 @@ async def _send(
     client: InvokeAIClient, board_id: str | None, source: Source, manner: Manner
 ) -> Sent:
     try:
-        prepared = await asyncio.to_thread(_prepared, source)
+        prepared = await asyncio.to_thread(_prepared, source, manner.asked)
         picture = Picture(
             prepared.content,
             prepared.media_type,
@@ -117,13 +122,13 @@ async def _send(
     return Sent(source.path, Arrival.UPLOADED, image, prepared.recipe)
 
 
-def _prepared(source: Source) -> Prepared:
+def _prepared(source: Source, asked: Asked) -> Prepared:
     """Read, check and prepare one picture. Raises PictureRefused or FileChanging."""
     content = _read(source.path) if source.content is None else source.content
     if len(content) > LIMITS.max_bytes:
         raise PictureRefused(f"larger than {LIMITS.max_bytes} bytes")
     require_whole(content)
-    return prepare_checked(content, needs_of(CAPABILITIES), LIMITS)
+    return prepare_checked(content, needs_of(CAPABILITIES), LIMITS, asked)
 
 
 def _read(path: str) -> bytes:

@@ -139,9 +139,11 @@ def _verdict_of_links(
 
 def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
     item = show(link.item_id)
+    found = items_seen.find_item(connection, link.board, link.item_id)
+    if link.state == "item-gone" and found is not None and is_prepared(link.recipe):
+        return f"left alone: what was made of it, item {item}, was changed on the board since"
     if link.state != "agreed":
         return f"{link.state}: linked to item {item}; left alone"
-    found = items_seen.find_item(connection, link.board, link.item_id)
     if found is None:
         return f"apart: its item {item} is not on the board any more; `again` sends it anew"
     if found[0].version != link.version:

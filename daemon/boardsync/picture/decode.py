@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
 from typing import Final
 
@@ -165,13 +166,22 @@ def plugin_of(picture_format: Format) -> str:
     return name
 
 
+def reads_heif() -> bool:
+    """Tell whether the optional decoder is installed."""
+    try:
+        return find_spec("pillow_heif") is not None
+    except ValueError:  # somebody has put nothing in its place
+        return False
+
+
 @cache
 def _load_heif() -> None:
     try:
         heif = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise PictureRefused(
-            "unsupported: HEIC needs an optional decoder; install boardsync[heif]"
+            "unsupported: HEIC needs an optional decoder: pip install 'boardsync[heif]', then"
+            " restart boardsync"
         ) from error
     heif.register_heif_opener()
 

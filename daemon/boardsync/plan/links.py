@@ -237,7 +237,7 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
 def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if case.item_file is not None:
         return _sent_by_us(mirror, case, policy)
-    if case.prepared and policy.pulls:
+    if case.prepared and policy.pulls and not case.version_of_item:
         return _prepared_changed(case, policy)
     if case.file is FileSide.SAME:
         if not policy.pulls:
