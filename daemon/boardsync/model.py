@@ -74,6 +74,8 @@ class ActionKind(StrEnum):
     TRASH_FILE = "trash-file"
     TRASH_DOUBLE = "trash-double"
     """The same picture was sent twice: the younger item goes, its files have the older one."""
+    SEND_AGAIN = "send-again"
+    """A person asked for it: the item makes room for the same picture, prepared otherwise."""
 
 
 class TransferState(StrEnum):

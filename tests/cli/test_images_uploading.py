@@ -81,6 +81,38 @@ def test_a_picture_that_the_server_would_spoil_is_prepared_as_in_a_mirror(
     assert opened(image.content).size == (SMALL[1], SMALL[0])
 
 
+def test_pictures_are_prepared_as_the_options_say(
+    fake: FakeInvokeAI, cli: Cli, tmp_path: Path
+) -> None:
+    path = file(tmp_path, "large.png", sample(PNG, size=(60, 40)))
+    options = ["--fit", "30x30", "--convert", "jpeg", "--quality", "80", "--strip-private"]
+    [result] = cli.json("images", "upload", path, *options)["results"]
+    assert result["recipe"] == "decoded+fit30x30;jpeg80"
+    assert opened(next(iter(fake.store.images.values())).content).size == (30, 20)
+    told = cli.json("images", "upload", path, "--refuse-above", "50", code=1)
+    assert "60x40 pixels" in told["results"][0]["reason"]
+    assert (tmp_path / "large.png").read_bytes() == sample(PNG, size=(60, 40))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--fit", "large"], "--fit: 'large' is not a size in pixels; expected"),
+        (["--convert", "jpg"], "--convert: found 'jpg'; expected one of png, jpeg, webp"),
+        (["--convert", "png", "--quality", "80"], "--quality: no JPEG or WebP is made"),
+        (["--format", "pgn"], "did you mean 'png'?"),
+        (["--background", "white"], "--background: nothing is converted to JPEG"),
+    ],
+)
+def test_options_that_cannot_be_are_refused_before_anything_is_sent(
+    fake: FakeInvokeAI, cli: Cli, tmp_path: Path, options: list[str], words: str
+) -> None:
+    result = cli("images", "upload", file(tmp_path, "a.png", sample(PNG)), *options)
+    assert result.exit_code == 2
+    assert words in " ".join(result.stderr.split())
+    assert not fake.requests
+
+
 def test_one_failure_never_stops_the_rest(fake: FakeInvokeAI, cli: Cli, tmp_path: Path) -> None:
     whole = sample(PNG)
     empty = tmp_path / "empty"

@@ -43,7 +43,7 @@ def test_what_strayed_is_named_with_what_to_do(place: Place) -> None:
     done = place("verify", "m")
     assert done.exit_code == 1
     assert "1.png: item 1.png on board" in done.stdout
-    assert "`boardsync again PATH` sends the file anew" in done.stdout
+    assert "`boardsync again PATH` puts it into the trash and sends the file anew" in done.stdout
     assert "1 item on the board not as sent" in place("status").stdout
     assert "not as sent: it is item 1.png" in place("why", str(place.folder / "1.png")).stdout
 

@@ -112,10 +112,9 @@ async def test_an_item_that_shows_something_else_is_told_until_it_is_right_again
 async def test_what_is_told_to_do_helps(here: World) -> None:
     spoil(here, "a.png", picture(9))
     await verified(here)
-    here.server.remove(item_of(here, "a.png"))
-    await here.look()
     assert await again_everywhere(here.assembly, str(here.folder / "a.png"))
     assert (await here.look()).uploaded == 1
+    assert [one.content for one in here.server.in_the_trash()] == [picture(9)]
     assert counts(await verified(here)) == (4, 4, 0, 0, 0, 0)
     assert status(here)["condition"] == "synced"
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
+import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -30,6 +30,7 @@ from boardsync.formats import (
     WEBP,
     Format,
 )
+from boardsync.picture import decode as decode_module
 from boardsync.picture.decode import Limits, decode
 from picture_samples import SMALL, chunk, deep_png, noise, opened, raw_png, sample
 
@@ -45,10 +46,12 @@ def test_every_format_is_decoded_as_pillow_does(known: Format) -> None:
     assert (decoded.orientation, decoded.tilted, decoded.deep) == (1, False, False)
 
 
-@pytest.mark.skipif(find_spec("pillow_heif") is not None, reason="the optional decoder is here")
-def test_heic_without_its_decoder_names_the_extra() -> None:
-    with pytest.raises(PictureRefused, match=r"boardsync\[heif\]"):
+def test_heic_without_its_decoder_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    decode_module._load_heif.cache_clear()
+    with pytest.raises(PictureRefused, match=r"pip install 'boardsync\[heif\]'"):
         decode(sample(HEIC))
+    decode_module._load_heif.cache_clear()
 
 
 @pytest.mark.parametrize("known", [GIF, WEBP, PNG, TIFF, AVIF], ids=lambda known: known.name)

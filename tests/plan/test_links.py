@@ -53,7 +53,8 @@ cases = st.builds(
     renamed_to=st.sampled_from([None, b"b.png"]),
     home=st.sampled_from([None, 1, 2]), item_board=st.sampled_from([None, 2]),
     twin=st.sampled_from([None, ("j", "1")]), shared=st.booleans(), pulled=st.booleans(),
-    version_of_item=st.booleans(), foreign=st.booleans(), settled=st.booleans(),
+    version_of_item=st.booleans(), prepared=st.booleans(), foreign=st.booleans(),
+    settled=st.booleans(),
     consent=st.none() | st.sampled_from(Consent),
 )  # fmt: skip
 
@@ -147,7 +148,8 @@ def test_parting_and_acting_exclude_each_other(case: LinkCase, policy: Policy) -
     if verdict.parted is LinkState.FILE_GONE:
         news = case.item in (ItemSide.CHANGED, ItemSide.ABSENT)
         assert case.file is FileSide.ABSENT or (case.file is FileSide.LEFT and news)
-    if verdict.parted is LinkState.ITEM_GONE:
+    edited = case.prepared and case.item is ItemSide.CHANGED
+    if verdict.parted is LinkState.ITEM_GONE and not edited:
         assert case.item in (ItemSide.ABSENT, ItemSide.ELSEWHERE)
 
 
@@ -253,3 +255,24 @@ def test_what_a_person_dismisses_is_parted_and_kept(changes: dict[str, object]) 
 def test_what_is_gone_on_both_sides_is_parted() -> None:
     verdict = decide(replace(CASE, file=FileSide.ABSENT, item=ItemSide.ABSENT))
     assert (verdict.action, verdict.parted) == (None, LinkState.FILE_GONE)
+
+
+@given(cases, policies)
+@thorough(12)
+def test_what_was_made_of_a_file_never_takes_its_place(case: LinkCase, policy: Policy) -> None:
+    edited = replace(
+        case, prepared=True, version_of_item=False, item=ItemSide.CHANGED, item_file=None,
+        item_version="2",
+    )  # fmt: skip
+    if edited.file in (FileSide.SAME, FileSide.CHANGED):
+        verdict = decide(edited, policy)
+        assert kind(verdict) not in (ActionKind.DOWNLOAD, ActionKind.SET_ASIDE)
+
+
+def test_an_edited_copy_of_a_file_parts_so_that_both_are_kept() -> None:
+    case = replace(CASE, prepared=True, item=ItemSide.CHANGED, item_version="2")
+    assert decide(case).parted is LinkState.ITEM_GONE
+    assert decide(case, Policy(pulls=False)).parted is None
+    changed = replace(case, file=FileSide.CHANGED, file_digest=B)
+    assert decide(changed).parted is LinkState.ITEM_GONE
+    assert decide(changed, Policy(both_changed=WhenBothChanged.LOCAL)).parted is None

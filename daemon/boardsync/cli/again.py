@@ -26,8 +26,10 @@ from boardsync.engine.service import opened
 def again(context: Context, subject: str | None, mirror: str | None, as_json: bool) -> None:
     """Start a file or an item anew that was refused, or whose other side was deleted.
 
-    PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's id. With --all
-    a board that the server does not know any more is made again, too, and everything is sent to it.
+    A file that was sent and is prepared otherwise now is sent again; its old item goes to the
+    server's trash. PATH: absolute, or relative to here or to a mirror's folder. ITEM: the server's
+    id. With --all a board that the server does not know any more is made again, too, and everything
+    is sent to it.
     """
     if (subject is None) is (mirror is None):
         raise click.UsageError("give either PATH|ITEM or --all MIRROR")

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -23,6 +24,7 @@ from boardsync.cli.choosing import (
 from boardsync.cli.downloads import Ending, Fetched, Fetcher, Job, jobs_in
 from boardsync.cli.exits import FAILED, OK
 from boardsync.cli.output import print_json, size
+from boardsync.cli.preparing import asked_for, preparing
 from boardsync.cli.target import JSON, Target, on_invokeai
 from boardsync.errors import Refused
 from boardsync.files.durable import make_directories
@@ -50,11 +52,13 @@ from boardsync.servers.invokeai.images import Query
     "the last part of the URL's path.",
 )  # fmt: skip
 @within_bounds
+@preparing
 @JSON
 @on_invokeai
 def upload(
     target: Target, paths: tuple[str, ...], board: str | None, category: str, intermediate: bool,
     session: str | None, metadata: str | None, name: str | None, bounds: Bounds, as_json: bool,
+    **options: Any,
 ) -> int:  # fmt: skip
     """Send pictures, each checked and prepared as a mirror does it.
 
@@ -63,13 +67,16 @@ def upload(
     for hidden, temporary and ignored ones (`.boardsyncignore`) and links. A URL is fetched without
     any login, and only from the public internet unless --allow-private-addresses is given.
 
-    Every picture has its own result. Exit code 1: not all were uploaded.
+    Every picture has its own result. Exit code 1: not all were uploaded. The files stay as they
+    are, however they are prepared.
     """
     # Imported late: what prepares pictures is not wanted by any other of these commands.
     from boardsync.cli.sources import STANDARD_INPUT, sources_of
     from boardsync.cli.uploads import LIMITS, Arrival, Manner, send_all
 
-    manner = Manner(Category(category), intermediate, session, _json_object(metadata))
+    manner = Manner(
+        Category(category), intermediate, session, _json_object(metadata), asked_for(options)
+    )
     content = None
     if STANDARD_INPUT in paths:
         content = sys.stdin.buffer.read(LIMITS.max_bytes + 1)

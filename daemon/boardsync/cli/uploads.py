@@ -14,10 +14,11 @@ from boardsync.cli.output import printable
 from boardsync.cli.shown import image_record
 from boardsync.cli.sources import Source
 from boardsync.cli.steps import Steps
-from boardsync.engine.context import needs_of
 from boardsync.engine.parcel import prepare_checked, require_whole
+from boardsync.engine.preparing import needs_of
 from boardsync.errors import BoardsyncError, OutcomeUnknown, PictureRefused, Refused
 from boardsync.model import Category, Item
+from boardsync.picture.asked import AS_IT_IS, Asked
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Prepared
 from boardsync.servers.invokeai import InvokeAIClient
@@ -43,12 +44,16 @@ class Arrival(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own."""
+    """How pictures are sent. metadata is united with what a picture embeds of InvokeAI's own.
+
+    asked: how they are prepared, besides what the server needs.
+    """
 
     category: Category = Category.USER
     intermediate: bool = False
     session_id: str | None = None
     metadata: Mapping[str, object] | None = None
+    asked: Asked = AS_IT_IS
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ async def _send(
 ) -> Sent:
     try:
         given = await source.read()
-        prepared = await asyncio.to_thread(_prepared, given.content)
+        prepared = await asyncio.to_thread(_prepared, given.content, manner.asked)
         picture = Picture(
             prepared.content,
             prepared.media_type,
@@ -124,12 +129,12 @@ def _metadata(name: str | None, asked: Mapping[str, object] | None) -> Mapping[s
     return asked if name is None else {NAME_KEY: name, **(asked or {})}
 
 
-def _prepared(content: bytes) -> Prepared:
+def _prepared(content: bytes, asked: Asked) -> Prepared:
     """Check and prepare one picture. Raises PictureRefused."""
     if len(content) > LIMITS.max_bytes:
         raise PictureRefused(f"larger than {LIMITS.max_bytes} bytes")
     require_whole(content)
-    return prepare_checked(content, needs_of(CAPABILITIES), LIMITS)
+    return prepare_checked(content, needs_of(CAPABILITIES), LIMITS, asked)
 
 
 def _arrival(error: BoardsyncError) -> Arrival:

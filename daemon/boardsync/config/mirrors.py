@@ -21,6 +21,7 @@ from boardsync.config.base import (
     combination,
 )
 from boardsync.config.ownership import DirectoryMode, FileMode, Group, User
+from boardsync.config.preparing import PrepareSettings, too_few_bytes
 from boardsync.config.quantities import Duration, Interval, Share, Size, Words
 from boardsync.model import Category, Direction
 from boardsync.plan import naming
@@ -301,6 +302,9 @@ class MirrorSettings(Section):
     upload: Annotated[UploadSettings, EMPTY_SECTION] = Field(
         default=UploadSettings(), description="How pictures are stored."
     )
+    prepare: Annotated[PrepareSettings, EMPTY_SECTION] = Field(
+        default=PrepareSettings(), description="What is made of pictures before they are sent."
+    )
     pull: Annotated[PullSettings, EMPTY_SECTION] = Field(
         default=PullSettings(), description="What is pulled, and to where."
     )
@@ -343,6 +347,17 @@ class MirrorSettings(Section):
             raise combination(("boards",), "there is a board, too; expected one of the two")
         if self.board is None and self.boards is None:
             raise combination((), "there is neither board nor boards; expected one of the two")
+        return self
+
+    @model_validator(mode="after")
+    def _preparing_fits_the_mirror(self) -> Self:
+        if self.prepare.asks and not self.direction.pushes:
+            raise combination(
+                ("prepare",), "this mirror only pulls and sends nothing; expected no such section"
+            )
+        if self.prepare.fit_bytes is not None and self.prepare.fit_bytes >= self.max_bytes:
+            text = too_few_bytes(self.prepare.fit_bytes, self.max_bytes)
+            raise combination(("prepare", "fit_bytes"), text)
         return self
 
     @model_validator(mode="after")

@@ -18,6 +18,7 @@ OF_FILES: Mapping[ActionKind, str] = {
     ActionKind.TRASH_ITEM: "waiting for its item to be put into the trash",
     ActionKind.TRASH_FILE: "waiting to be put into the trash",
     ActionKind.TRASH_DOUBLE: "waiting for a double of its item to be put into the trash",
+    ActionKind.SEND_AGAIN: "waiting for its item to make room for it, prepared anew",
 }
 OF_ITEMS: Mapping[ActionKind, str] = {
     ActionKind.UPLOAD: "waiting for its file to be sent",
@@ -29,6 +30,7 @@ OF_ITEMS: Mapping[ActionKind, str] = {
     ActionKind.TRASH_ITEM: "waiting to be put into the trash",
     ActionKind.TRASH_FILE: "waiting for its file to be put into the trash",
     ActionKind.TRASH_DOUBLE: "waiting to be put into the trash, a double",
+    ActionKind.SEND_AGAIN: "waiting to make room for its file, prepared anew",
 }
 
 

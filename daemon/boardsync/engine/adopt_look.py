@@ -10,9 +10,10 @@ from io import BytesIO
 
 from sqlalchemy import Connection
 
-from boardsync.engine.context import Mirror, needs_of
+from boardsync.engine.context import Mirror
 from boardsync.engine.decide import CHUNK, Boards
 from boardsync.engine.parcel import DECODING
+from boardsync.engine.preparing import needs_of
 from boardsync.errors import (
     FileChanging,
     FolderAway,

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from sqlalchemy import Connection
 
 from boardsync.engine.assembly import Assembly
+from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.once import chosen_workers
+from boardsync.engine.preparing import may_be_otherwise
 from boardsync.engine.report import show
+from boardsync.engine.send_again import sending_again
 from boardsync.engine.subject import path_below
 from boardsync.model import LinkState
-from boardsync.state import failed_readings, items_seen, links, observations, places, rot, transfers
+from boardsync.state import (
+    failed_readings,
+    items_seen,
+    links,
+    observations,
+    places,
+    rot,
+    runs,
+    strayed,
+    transfers,
+)
+from boardsync.state.records import LinkRecord
 
+CAUSE = "again"
+CHUNK = 500
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE, LinkState.FILE_GONE})
 
 
@@ -40,12 +58,12 @@ async def again_all(assembly: Assembly, name: str) -> dict[str, list[str]]:
     stranger.
     """
     mirror = chosen_workers(assembly, [name])[0].mirror
-    words = await mirror.state.write(lambda c: _again_all(c, mirror.number))
+    words = await mirror.state.write(lambda c: _again_all(c, mirror))
     return {mirror.name: words} if words else {}
 
 
-def _again_all(c: Connection, number: int) -> list[str]:
-    done = []
+def _again_all(c: Connection, mirror: Mirror) -> list[str]:
+    done, number = [], mirror.number
     for board in places.boards(c, number):
         if board.missing_since_ms is not None:
             pictures = links.forget_board(c, number, board.id)
@@ -56,8 +74,40 @@ def _again_all(c: Connection, number: int) -> list[str]:
     told = {
         "links with one side only are forgotten": links.forget_one_sided(c, number),
         "refused transfers are tried again": transfers.forget_all_refusals(c, number),
+        "sent again if strayed, or prepared otherwise now": _send_again(
+            c, mirror, _all_sent(c, mirror)
+        ),
     }
     return done + [f"{words}: {count}" for words, count in told.items() if count]
+
+
+def _all_sent(c: Connection, mirror: Mirror) -> Iterator[list[LinkRecord]]:
+    after = 0
+    while batch := links.agreed(c, mirror.number, CHUNK, after):
+        after = batch[-1].id
+        yield batch
+
+
+def _send_again(c: Connection, mirror: Mirror, sent: Iterable[list[LinkRecord]]) -> int:
+    """Plan that pictures make room for themselves, where the recipe may be another. How many."""
+    run, count, moment = None, 0, now_ms(mirror.clock)
+    for batch in sent if mirror.settings.direction.pushes else ():
+        planned = [
+            sending_again(mirror, link) for link in batch
+            if link.made != "pull" and _may_become_another(c, mirror, link)
+        ]  # fmt: skip
+        if planned:
+            run = runs.begin(c, mirror.number, CAUSE, moment) if run is None else run
+            count += transfers.plan_transfers(c, mirror.number, planned, moment, run)
+    if run is not None:
+        runs.count(c, run, moment, planned=count)
+    return count
+
+
+def _may_become_another(c: Connection, mirror: Mirror, link: LinkRecord) -> bool:
+    """Tell whether sending a picture again may change what its item shows."""
+    strayed_now = strayed.words_of(c, link.id) is not None
+    return strayed_now or may_be_otherwise(mirror.settings.prepare, link.recipe)
 
 
 def _again(c: Connection, mirror: Mirror, path: bytes | None, item_id: str) -> list[str]:
@@ -83,6 +133,8 @@ def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
         if link.state in PARTED or not item_there:
             links.forget(c, link.id)
             done.append(f"its link to item {show(link.item_id)} is forgotten")
+        elif link.state == LinkState.AGREED.value and _send_again(c, mirror, [[link]]):
+            done.append("it is sent again if its item strayed, or it is prepared otherwise now")
     return done
 
 

@@ -33,6 +33,7 @@ from boardsync.engine.wall import Wall, zone_of
 from boardsync.engine.worker import Worker
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.local.trash import LocalTrash, open_trash
+from boardsync.picture.decode import reads_heif
 from boardsync.servers.directory import DirectoryServer
 from boardsync.servers.port import Server
 from boardsync.servers.wrappers import Bandwidth, Meter, Policy, Shared, Slots, compose
@@ -252,6 +253,9 @@ def _enter(settings: MirrorSettings, c: Connection) -> int:
     """Return the mirror's number. What was refused under other limits is looked at again."""
     number = places.mirror_id(c, settings.id)
     limits = f"{__version__} {settings.max_bytes} {settings.max_pixels}"
+    limits += " heif" if reads_heif() else ""
+    if settings.prepare.asks:
+        limits += f" {settings.prepare.model_dump_json(exclude_defaults=True)}"
     if places.note_limits(c, number, limits):
         observations.forgive_all(c, number)
         transfers.forget_refusals(c, number, None, None)

@@ -18,9 +18,7 @@ from boardsync.formats import format_by_extension
 from boardsync.local.ignore import Rules
 from boardsync.local.root import read_ignore_file
 from boardsync.local.trash import LocalTrash
-from boardsync.model import Capabilities
 from boardsync.picture.decode import Limits
-from boardsync.picture.prepare import Needs
 from boardsync.plan.cases import PullPolicy
 from boardsync.plan.guards import Guard
 from boardsync.plan.layout import Layout
@@ -183,17 +181,6 @@ class Mirror:
         pull = self.settings.pull
         categories = frozenset(pull.categories) if self.server.capabilities.categories else None
         return PullPolicy(categories, pull.marked, pull.starred_only, _since_ms(pull.since))
-
-
-def needs_of(capabilities: Capabilities) -> Needs:
-    """Translate what a server would spoil into what the preparation repairs."""
-    return Needs(
-        upright=capabilities.needs_upright,
-        srgb=capabilities.needs_srgb,
-        plain_modes=capabilities.needs_plain_modes,
-        palette_alpha=capabilities.needs_plain_modes,
-        readable=capabilities.reads,
-    )
 
 
 def _since_ms(value: object) -> int | None:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.doubles import decide_doubles
+from boardsync.engine.preparing import is_prepared
 from boardsync.engine.wanted import wanted_subfolders
 from boardsync.errors import FolderAway
 from boardsync.files.origin import read_origin
@@ -193,6 +194,7 @@ class _Gatherer:
             shared=one.shared,
             pulled=one.made == "pull",
             version_of_item=self._is_version(one, file, item),
+            prepared=is_prepared(one.recipe),
             foreign=one.mark is not None and one.mark.mirror != self._mirror.key,
             settled=self._files_settled if absent else self._items_settled,
             consent=None if one.consent is None else Consent(one.consent),

@@ -11,6 +11,7 @@ from boardsync.engine.move import Mover
 from boardsync.engine.pull import Puller
 from boardsync.engine.push import Pusher
 from boardsync.engine.remove import Remover
+from boardsync.engine.send_again import AgainSender
 from boardsync.model import ActionKind
 from boardsync.state.records import TransferRecord
 
@@ -33,6 +34,7 @@ class Hands:
             ActionKind.TRASH_ITEM: remover.trash_item,
             ActionKind.TRASH_FILE: remover.trash_file,
             ActionKind.TRASH_DOUBLE: DoubleRemover(mirror).trash_double,
+            ActionKind.SEND_AGAIN: AgainSender(mirror).send_again,
         }
 
     def uploads(self, batch: list[TransferRecord]) -> Work:

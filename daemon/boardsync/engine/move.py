@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 from boardsync.engine.attempt import blame, postpone
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.preparing import fitting_name, is_converted, is_prepared
 from boardsync.errors import (
     BoardsyncError,
     FileChanging,
@@ -29,6 +30,7 @@ from boardsync.errors import (
 from boardsync.files.durable import move_without_replacing, settle_name
 from boardsync.files.sidecars import follow
 from boardsync.files.snapshot import digest_file, stat_of
+from boardsync.formats import format_by_extension
 from boardsync.local.trash import holds, settle, surely_holds
 from boardsync.model import Item, LinkState, TransferState
 from boardsync.plan.names import conflict_name, numbered_path
@@ -92,7 +94,8 @@ class Mover:
             raise FileChanging("the file was moved again meanwhile")
         item = await self._item(source, transfer)
         await self._change(transfer, state=TransferState.SENDING.value)
-        moved = await mirror.server.move(item, board.server_id, mirror.remote_name(target))
+        name = item_name(mirror, link, target)
+        moved = await mirror.server.move(item, board.server_id, name)
         await self._item_moved(transfer, link, board, moved, target)
 
     async def _item(self, source: BoardRecord, transfer: TransferRecord) -> Item:
@@ -290,6 +293,15 @@ class Mover:
             if path is not None:
                 self._mirror.hints.path(path)
         self._mirror.hints.boards("a move was overtaken")
+
+
+def item_name(mirror: Mirror, link: LinkRecord, target: bytes) -> str:
+    """Return what an item is called whose file goes to a path: a converted one stays what it is."""
+    name, known = mirror.remote_name(target), format_by_extension(link.item_id)
+    converted = is_prepared(link.recipe) and is_converted(link.path, link.item_id)
+    if known is None or not converted:
+        return name
+    return fitting_name(name, known)
 
 
 def _see_to_others(

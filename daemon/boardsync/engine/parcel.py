@@ -5,14 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from boardsync.engine.context import Mirror, needs_of
+from boardsync.engine.context import Mirror
+from boardsync.engine.preparing import (
+    asked_of,
+    fitting_name,
+    is_converted,
+    is_prepared,
+    needs_of,
+)
 from boardsync.engine.remove import removal_key
 from boardsync.errors import FileChanging, PictureRefused
 from boardsync.files.snapshot import Snapshot, read_snapshot
 from boardsync.formats.whole import Verdict, check
 from boardsync.model import Item, Mark, Upload
+from boardsync.picture.asked import AS_IT_IS, Asked
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
 from boardsync.plan.settling import hollow_ready_ns
@@ -77,8 +85,37 @@ def read_parcel(mirror: Mirror, transfer: TransferRecord) -> Parcel | Overtaken 
         seconds = _seconds_to_ripen(mirror, path, snapshot)
         if seconds > 0:
             return Unripe(seconds)
-    needs = needs_of(mirror.server.capabilities)
-    return Parcel(transfer, snapshot, prepare_checked(snapshot.content, needs, limits))
+    prepared = prepare_for(mirror, snapshot.content)
+    return Parcel(_as_it_fits(mirror, transfer, prepared), snapshot, prepared)
+
+
+def prepare_for(mirror: Mirror, content: bytes) -> Prepared:
+    """Prepare a whole picture as a mirror sends it. Raises PictureRefused."""
+    needs, asked = needs_of(mirror.server.capabilities), asked_of(mirror.settings.prepare)
+    return prepare_checked(content, needs, mirror.limits(), asked)
+
+
+def _as_it_fits(mirror: Mirror, transfer: TransferRecord, prepared: Prepared) -> TransferRecord:
+    """Let a picture take no place whose name promises another format: it gets its own.
+
+    What it was to replace goes to the trash afterwards, as where names are not kept.
+    """
+    if transfer.item_id is None:
+        return transfer
+    if not is_converted(_remote_name(mirror, path_of(transfer), prepared), transfer.item_id):
+        return transfer
+    if prepared.untouched:
+        with mirror.state.read() as connection:
+            known = links.of_item(connection, transfer.board, transfer.item_id)
+        if not any(is_prepared(one.recipe) for one in known):
+            return transfer
+    return replace(transfer, item_id=None, version="")
+
+
+def _remote_name(mirror: Mirror, path: bytes, prepared: Prepared) -> str:
+    """Return an item's name: its file's, unless it was made another format."""
+    name = mirror.remote_name(path)
+    return name if prepared.format is prepared.before else fitting_name(name, prepared.format)
 
 
 def is_shared_since(mirror: Mirror, transfer: TransferRecord) -> bool:
@@ -112,7 +149,7 @@ def upload_of(mirror: Mirror, board: BoardRecord, parcel: Parcel) -> Upload:
         name=_show_name(parcel) if mirror.settings.upload.name_in_mark else None,
     )
     return Upload(
-        name=mirror.remote_name(parcel.path),
+        name=_remote_name(mirror, parcel.path, prepared),
         content=prepared.content,
         media_type=prepared.media_type,
         mark=mark,
@@ -133,10 +170,12 @@ def require_whole(content: bytes) -> Verdict:
     return verdict
 
 
-def prepare_checked(content: bytes, needs: Needs, limits: Limits) -> Prepared:
+def prepare_checked(
+    content: bytes, needs: Needs, limits: Limits, asked: Asked = AS_IT_IS
+) -> Prepared:
     """Prepare what is known to be whole, when there is a processor for it."""
     with DECODING:
-        return prepare(content, needs, limits)
+        return prepare(content, needs, limits, asked)
 
 
 def replaced_item(board: BoardRecord, transfer: TransferRecord) -> Item | None:

@@ -157,7 +157,7 @@ class Pusher:
 
     async def _was_pulled(self, board: BoardRecord, parcel: Parcel, since: Departures) -> bool:
         """Link a file to the item that it was pulled from instead of sending it."""
-        transfer, size = parcel.transfer, (parcel.prepared.width, parcel.prepared.height)
+        transfer, size = parcel.transfer, parcel.prepared.whole
         item = await item_pulled_from(self._mirror, board, parcel.snapshot, size)
         if item is None:
             return False
@@ -424,4 +424,5 @@ def _note_intents(c: Connection, parcels: Sequence[Parcel], moment: int) -> None
         transfers.change(
             c, transfer.id, moment, state=TransferState.SENDING.value,
             attempts=transfer.attempts + 1, first_sent_ms=moment,
+            item_id=transfer.item_id, version=transfer.version,
         )  # fmt: skip

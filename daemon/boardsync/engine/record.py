@@ -6,6 +6,7 @@ What a transfer settled since the plan was made is left out: it would be done tw
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sqlalchemy import Connection
 
@@ -65,7 +66,7 @@ def _record(
         for board, action in plan.actions
         if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW
     ]
-    links.agree_all(c, found, moment)
+    links.agree_all(c, _with_recipes(c, found), moment)
     travelling = [pair for pair in plan.actions if pair[1].kind not in RECORDS_ONLY]
     planned = transfers.plan_transfers(c, mirror.number, travelling, moment, number)
     if run is None and not (planned or found or follows):
@@ -174,6 +175,19 @@ def _number(action: Action) -> int:
 def _target(action: Action) -> bytes:
     assert action.target is not None  # noqa: S101
     return action.target
+
+
+def _with_recipes(c: Connection, found: Sequence[links.NewLink]) -> list[links.NewLink]:
+    """Add how the items were prepared, as their marks tell it."""
+    by_board: dict[int, list[str]] = {}
+    for one in found:
+        by_board.setdefault(one.board, []).append(one.item_id)
+    recipes = {
+        (board, item_id): recipe
+        for board, items in by_board.items()
+        for item_id, recipe in items_seen.recipes(c, board, items).items()
+    }
+    return [replace(one, recipe=recipes.get((one.board, one.item_id))) for one in found]
 
 
 def _new_link(mirror: Mirror, board: int, action: Action, run: int) -> links.NewLink:

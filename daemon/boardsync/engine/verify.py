@@ -22,9 +22,9 @@ from sqlalchemy import Connection
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.at_work import AtWork, Progress, told_in
 from boardsync.engine.clock import now_ms
-from boardsync.engine.context import Mirror, needs_of
+from boardsync.engine.context import Mirror
 from boardsync.engine.once import chosen_workers
-from boardsync.engine.parcel import DECODING, prepare_checked
+from boardsync.engine.parcel import DECODING, prepare_for
 from boardsync.engine.report import show
 from boardsync.errors import (
     BoardsyncError,
@@ -252,13 +252,12 @@ class _Verifier:
 
     def _pixels_of_file(self, one: Verifiable) -> str | Verdict:
         mirror = self._mirror
-        limits = mirror.limits()
         try:
-            snapshot = read_snapshot(mirror.absolute(one.path), limits.max_bytes, mirror.disk)
+            path, most = mirror.absolute(one.path), mirror.limits().max_bytes
+            snapshot = read_snapshot(path, most, mirror.disk)
             if snapshot.digest != one.digest:
                 return Verdict(Fate.UNKNOWN, "its file holds something else by now")
-            needs = needs_of(mirror.server.capabilities)
-            prepared = prepare_checked(snapshot.content, needs, limits)
+            prepared = prepare_for(mirror, snapshot.content)
             if one.recipe not in (None, prepared.recipe):
                 return Verdict(Fate.UNKNOWN, "it would be prepared otherwise today")
             return self._pixels(prepared.content)

@@ -13,6 +13,7 @@ from boardsync.engine.action_words import OF_FILES, OF_ITEMS, waiting_words
 from boardsync.engine.brake import resting
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
+from boardsync.engine.preparing import is_prepared
 from boardsync.engine.report import link_values, show
 from boardsync.engine.subject import path_below
 from boardsync.errors import BoardsyncError
@@ -147,9 +148,11 @@ def _verdict_of_links(
 
 def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
     item = show(link.item_id)
+    found = items_seen.find_item(connection, link.board, link.item_id)
+    if link.state == "item-gone" and found is not None and is_prepared(link.recipe):
+        return f"left alone: what was made of it, item {item}, was changed on the board since"
     if link.state != "agreed":
         return f"{link.state}: linked to item {item}; left alone"
-    found = items_seen.find_item(connection, link.board, link.item_id)
     if found is None:
         return f"apart: its item {item} is not on the board any more; `again` sends it anew"
     if found[0].version != link.version:
@@ -157,7 +160,8 @@ def _verdict_of_link(connection: Connection, link: LinkRecord) -> str:
     words = strayed.words_of(connection, link.id)
     if words is not None:
         return f"not as sent: it is item {item}, but {words}; {strayed.REMEDY}"
-    return f"synced: it is item {item}"
+    how = f", prepared: {link.recipe}" if is_prepared(link.recipe) else ""
+    return f"synced: it is item {item}{how}"
 
 
 def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:

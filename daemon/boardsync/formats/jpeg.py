@@ -7,6 +7,7 @@ is never taken for the picture's own.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from boardsync.errors import PictureRefused
@@ -43,6 +44,23 @@ def walk(content: memoryview) -> Extent:
             raise PictureRefused(f"too complex: more than {MOST_SCANS} scans")
         position += _segment_length(content, position)
     raise PictureRefused(f"too complex: more than {_MOST_SEGMENTS} segments")
+
+
+def segments(content: memoryview) -> Iterator[tuple[int, memoryview, memoryview]]:
+    """Yield the segments behind a whole JPEG's start: marker, data, and the pixels behind it.
+
+    The end mark comes last. Raises PictureRefused where `walk` does.
+    """
+    marker, position = _next_marker(content, 2)
+    while marker != _END:
+        length = 0 if marker == _TEMPORARY else _segment_length(content, position)
+        data, behind = content[position + min(2, length) : position + length], position + length
+        following, position = _next_marker(content, behind)
+        packed = content[behind : position - 2] if marker == _SCAN else content[:0]
+        if marker != _TEMPORARY:
+            yield marker, data, packed
+        marker = following
+    yield marker, content[:0], content[:0]
 
 
 def _next_marker(content: memoryview, position: int) -> tuple[int, int]:

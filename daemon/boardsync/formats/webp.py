@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from boardsync.errors import PictureRefused
@@ -9,6 +10,7 @@ from boardsync.formats.verdict import Extent, Proof, demand, number
 
 _FIRST_CHUNK = 12
 _CHUNK_HEADER = 8
+_FRAME_HEADER = 16
 _MOST_CHUNKS: Final = 100_000
 _PIXELS: Final = frozenset({b"VP8 ", b"VP8L", b"ANMF"})
 
@@ -30,6 +32,26 @@ def walk(content: memoryview) -> Extent:
     if not kinds & _PIXELS:
         raise PictureRefused("damaged: it ends without a picture")
     return Extent(end, Proof.LENGTH, *size)
+
+
+def chunks(content: memoryview) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield kind and data of a whole WebP's chunks."""
+    position, end = _FIRST_CHUNK, 8 + _little(bytes(content[4:8]))
+    for _ in range(_MOST_CHUNKS):
+        if position + _CHUNK_HEADER > end:
+            return
+        start = position + _CHUNK_HEADER
+        length = _little(bytes(content[position + 4 : start]))
+        yield bytes(content[position : position + 4]), content[start : start + length]
+        position = start + length + (length & 1)
+
+
+def is_lossless(content: bytes) -> bool:
+    """Tell whether a WebP keeps every bit of its pixels."""
+    for kind, data in chunks(memoryview(content)):
+        if kind in _PIXELS:
+            return b"VP8L" in (kind, bytes(data[_FRAME_HEADER : _FRAME_HEADER + 4]))
+    return False
 
 
 def _size(content: memoryview, end: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
 from io import BytesIO
 from typing import Final
 
@@ -165,15 +166,39 @@ def plugin_of(picture_format: Format) -> str:
     return name
 
 
+def reads_heif() -> bool:
+    """Tell whether the optional decoder is installed."""
+    try:
+        return find_spec("pillow_heif") is not None
+    except ValueError:  # somebody has put nothing in its place
+        return False
+
+
 @cache
 def _load_heif() -> None:
     try:
         heif = importlib.import_module("pillow_heif")
     except ImportError as error:
         raise PictureRefused(
-            "unsupported: HEIC needs an optional decoder; install boardsync[heif]"
+            "unsupported: HEIC needs an optional decoder: pip install 'boardsync[heif]', then"
+            " restart boardsync"
         ) from error
     heif.register_heif_opener()
+
+
+_MOVING: Final = frozenset({GIF, PNG, WEBP, AVIF})
+"""Formats that animations come in. Pages of a TIFF and views of a phone's JPEG do not move."""
+
+
+def is_animation(content: bytes, picture_format: Format) -> bool:
+    """Tell whether a picture that decodes has more frames than one."""
+    if picture_format not in _MOVING:
+        return False
+    try:
+        with Image.open(BytesIO(content), formats=(plugin_of(picture_format),)) as image:
+            return bool(getattr(image, "is_animated", False))
+    except Exception:  # of a damaged second frame nobody sees anything
+        return False
 
 
 def _tile_size(image: Image.Image) -> tuple[int, int]:

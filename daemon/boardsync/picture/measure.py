@@ -24,6 +24,11 @@ class Measures:
     on_its_side: bool
 
     @property
+    def upright(self) -> tuple[int, int]:
+        """Width and height as the picture is to be seen."""
+        return (self.height, self.width) if self.on_its_side else (self.width, self.height)
+
+    @property
     def either_way(self) -> frozenset[tuple[int, int]]:
         """The dimensions that a server shows, whether it applies the orientation or not."""
         stored = (self.width, self.height)

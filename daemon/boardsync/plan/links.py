@@ -106,6 +106,7 @@ class LinkCase:
     now. twin: another item on the board with our mark of the same picture, id and version.
     shared: another agreed link of the item has its file. pulled: the file came from the board.
     version_of_item: the file says that its present bytes were pulled from this very item.
+    prepared: the item was made of the file, and is less than it: smaller, or another format.
     foreign: the item's mark names another mirror. settled: nothing vanished in this mirror for a
     while, so that what is gone is all that is.
     """
@@ -128,6 +129,7 @@ class LinkCase:
     shared: bool = False
     pulled: bool = False
     version_of_item: bool = False
+    prepared: bool = False
     foreign: bool = False
     settled: bool = True
     consent: Consent | None = None
@@ -235,6 +237,8 @@ def _renamed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
 def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     if case.item_file is not None:
         return _sent_by_us(mirror, case, policy)
+    if case.prepared and policy.pulls and not case.version_of_item:
+        return _prepared_changed(case, policy)
     if case.file is FileSide.SAME:
         if not policy.pulls:
             return LinkVerdict("changed on the board since it was sent; nothing is pulled here")
@@ -258,6 +262,18 @@ def _item_changed(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
         )  # fmt: skip
     reason = "changed on both sides: both are kept"
     return _acting(mirror, case, ActionKind.SET_ASIDE, reason, digest=case.file_digest)
+
+
+def _prepared_changed(case: LinkCase, policy: Policy) -> LinkVerdict:
+    """What was made smaller and edited then must not take the place of what it was made of.
+
+    Without its link the item is new on the board, and comes down beside the file.
+    """
+    local = policy.both_changed is WhenBothChanged.LOCAL and policy.pushes
+    if case.file is FileSide.CHANGED and local:
+        return LinkVerdict("changed on both sides: the file wins")
+    reason = "changed on the board, which has a prepared version: that is fetched beside the file"
+    return LinkVerdict(reason, parted=LinkState.ITEM_GONE)
 
 
 def _sent_by_us(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:

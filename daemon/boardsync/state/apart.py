@@ -17,7 +17,7 @@ from boardsync.state.items_seen import parse_mark
 from boardsync.state.schema import decode_name
 
 _COLUMNS = """
-    l.id, l.path, l.digest, l.board, l.item_id, l.version, l.made, l.consent,
+    l.id, l.path, l.digest, l.board, l.item_id, l.version, l.made, l.consent, l.recipe,
     l.file_gone_ms, l.file_gone_inode, l.item_gone_ms, l.item_asked,
     f.path IS NOT NULL AS seen, f.hashed_ns IS NOT NULL AS hashed, f.refusal IS NOT NULL AS refused,
     f.digest AS now_digest, i.version AS now_version, i.mark,
@@ -111,6 +111,7 @@ class ApartLink:
     version: str
     made: str
     consent: str | None
+    recipe: str | None
     file_gone_ms: int | None
     file_gone_inode: int | None
     item_gone_ms: int | None
@@ -199,6 +200,7 @@ def _apart(row: Any) -> ApartLink:
         version=row.version,
         made=row.made,
         consent=row.consent,
+        recipe=row.recipe,
         file_gone_ms=row.file_gone_ms,
         file_gone_inode=row.file_gone_inode,
         item_gone_ms=row.item_gone_ms,

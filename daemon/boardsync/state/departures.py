@@ -14,7 +14,9 @@ from boardsync.model import ActionKind, TransferState
 from boardsync.state.schema import moved, transfer, trash
 from boardsync.state.transfers import LIVE
 
-_REMOVALS = (ActionKind.TRASH_ITEM.value, ActionKind.TRASH_DOUBLE.value)
+_REMOVALS = (
+    ActionKind.TRASH_ITEM.value, ActionKind.TRASH_DOUBLE.value, ActionKind.SEND_AGAIN.value,
+)  # fmt: skip
 _LEAVING = select(transfer.c.id).where(
     transfer.c.kind.in_(_REMOVALS), transfer.c.state == TransferState.SENDING.value
 )

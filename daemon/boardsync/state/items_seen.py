@@ -177,6 +177,21 @@ def _implied(mirror: str, digest: str) -> dict[str, Any]:
     }
 
 
+def recipes(connection: Connection, board: int, item_ids: Sequence[str]) -> dict[str, str]:
+    """Return, of items that were not sent as they are, how their marks say they were prepared."""
+    told: dict[str, str] = {}
+    for start in range(0, len(item_ids), CHUNK):
+        chunk = item_ids[start : start + CHUNK]
+        query = select(item.c.item_id, item.c.mark).where(
+            item.c.board == board, item.c.item_id.in_(chunk), item.c.mark.contains('"recipe"')
+        )
+        for row in connection.execute(query):
+            mark = parse_mark(row.mark)
+            if mark is not None:
+                told[row.item_id] = mark.recipe
+    return told
+
+
 def newest_created_ms(connection: Connection, board: int) -> int | None:
     """Return when, by the server's clock, the newest known item of a board was made."""
     query = select(func.max(item.c.created_ms)).where(item.c.board == board)

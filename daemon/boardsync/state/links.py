@@ -138,6 +138,16 @@ def of_digest(connection: Connection, mirror: int, digest: str) -> list[LinkReco
     return _records(connection, query.order_by(link.c.id.desc()))
 
 
+def agreed(connection: Connection, mirror: int, limit: int, after: int = 0) -> list[LinkRecord]:
+    """Return agreed links of a mirror, in order of their numbers after `after`."""
+    # With a plus no index answers: each batch of a million would be sorted anew.
+    query = select(*_COLUMNS).where(
+        text("+link.mirror = :of_mirror"), text("+link.state = 'agreed'"), link.c.id > after
+    )
+    values: dict[str, object] = {"of_mirror": mirror}
+    return _records(connection, query.order_by(link.c.id).limit(limit), values)
+
+
 def agree_all(connection: Connection, news: Sequence[NewLink], now_ms: int) -> None:
     """Record many agreements, as `agree` does: those of paths that were never linked at once."""
     for start in range(0, len(news), CHUNK):

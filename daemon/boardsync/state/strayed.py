@@ -12,7 +12,7 @@ from boardsync.model import LinkState
 from boardsync.state.rows import to_record
 from boardsync.state.schema import board, link, strayed
 
-REMEDY = "delete it on its server, then `boardsync again PATH` sends the file anew"
+REMEDY = "`boardsync again PATH` puts it into the trash and sends the file anew"
 
 
 @dataclass(frozen=True, slots=True)

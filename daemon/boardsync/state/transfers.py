@@ -35,6 +35,7 @@ STEPS = (
     ActionKind.TRASH_ITEM,
     ActionKind.TRASH_FILE,
     ActionKind.TRASH_DOUBLE,
+    ActionKind.SEND_AGAIN,
 )
 """What is carried out without sending a picture's bytes."""
 TRAVELLING = (*UPLOADS, *DOWNLOADS, *STEPS)

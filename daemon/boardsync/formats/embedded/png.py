@@ -78,10 +78,17 @@ def _read_text(content: Readable, kind: bytes, start: int, length: int, findings
 
 def _read_profile(raw: bytes, source: str, cost: int, findings: Findings) -> None:
     findings.left -= cost
-    digits = b"".join(raw.split()[2:])
-    try:
-        block = bytes.fromhex(digits.decode("ascii"))
-    except ValueError:
+    block = profile_bytes(raw)
+    if block is None:
         findings.trouble(f"{source}: damaged, its digits are no hexadecimal ones")
         return
     exif.read_block(InMemory(block), 0, len(block), source, findings)
+
+
+def profile_bytes(raw: bytes) -> bytes | None:
+    """Return what a text holds in hexadecimal digits behind a name and a length; None if none."""
+    digits = b"".join(raw.split()[2:])
+    try:
+        return bytes.fromhex(digits.decode("ascii"))
+    except ValueError:
+        return None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 from boardsync.formats.embedded import Text
 from boardsync.picture.generation.values import json_object
@@ -45,3 +46,24 @@ class Catalogue:
                 if value is not None:
                     found.append((text, value))
         return found
+
+
+_COMMENTS: Final = frozenset({"UserComment", "ImageDescription"})
+_FOLDED: Final = frozenset(
+    {
+        "invokeai_metadata", "invokeai_graph", "invokeai_workflow", "sd-metadata", "Dream",
+        "parameters", "fooocus_scheme",
+    }
+)  # fmt: skip
+"""Keywords of PNG texts that stand by themselves. Graphs and NovelAI's texts are known together."""
+
+
+def unfolded(texts: Sequence[Text]) -> Iterator[Text]:
+    """Yield the texts of a PNG that were put into one comment when it became another format."""
+    for text in texts:
+        if text.keyword not in _COMMENTS or text.value[:1] != "{":
+            continue
+        value = json_object(text.value)
+        if value and _FOLDED & value.keys() and all(isinstance(one, str) for one in value.values()):
+            for keyword, inner in value.items():
+                yield Text(f"{text.source}: {keyword}", keyword, str(inner))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from boardsync.formats.embedded import Text
-from boardsync.picture.generation.catalogue import Catalogue
+from boardsync.picture.generation.catalogue import Catalogue, unfolded
 from boardsync.picture.generation.comfyui import read_comfyui
 from boardsync.picture.generation.invokeai import read_invokeai
 from boardsync.picture.generation.objects import (
@@ -33,11 +33,11 @@ _LAST: Final[Sequence[_Parser]] = (
 
 def interpret(texts: Sequence[Text], troubles: Sequence[str] = ()) -> GenerationData:
     """Tell how a picture was generated. troubles: what is known already not to be readable."""
-    catalogue = Catalogue(tuple(texts))
+    catalogue = Catalogue((*texts, *unfolded(texts)))
     draft = _first(_OBJECTS, catalogue) or _webui_or_graph(catalogue) or _first(_LAST, catalogue)
     if draft is None:
-        return GenerationData(texts=catalogue.texts, troubles=tuple(troubles))
-    return draft.finish(catalogue.texts, tuple(troubles))
+        return GenerationData(texts=tuple(texts), troubles=tuple(troubles))
+    return draft.finish(tuple(texts), tuple(troubles))
 
 
 def _first(parsers: Sequence[_Parser], catalogue: Catalogue) -> Draft | None:
