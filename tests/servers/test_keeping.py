@@ -20,7 +20,7 @@ from boardsync.errors import (
 )
 from boardsync.model import Board, Item, Outcome
 from boardsync.servers.memory import CAPABILITIES, DELETING, NAMED, MemoryServer
-from boardsync.servers.wrappers import Policy, compose, keeping
+from boardsync.servers.wrappers import Policy, compose, returning
 from boardsync.servers.wrappers.keeping import Keeping
 from boardsync.servers.wrappers.kept import KEPT, KeptPictures
 from servers.contract import Kind, ServerContract, picture, stored, upload_of
@@ -197,7 +197,7 @@ async def test_a_lost_answer_to_what_comes_back_makes_no_double(
     if fault == "lost_uploads":
         with pytest.raises(OutcomeUnknown, match="looked for again soon"):
             await later.untrash(trashed_id, board.board_id)
-        monkeypatch.setattr(keeping, "LOOK_AGAIN_SECONDS", 0.0)
+        monkeypatch.setattr(returning, "LOOK_AGAIN_SECONDS", 0.0)
     back = await later.untrash(trashed_id, board.board_id)
     assert [one.item for one in inner.on_board(board.board_id)] == [back]
 

@@ -21,7 +21,7 @@ from boardsync.errors import (
 from boardsync.model import Board, Item, Mark, Outcome
 from boardsync.servers.memory import DELETING, NAMED, MemoryServer
 from boardsync.servers.port import BoardId, Server
-from boardsync.servers.wrappers import keeping
+from boardsync.servers.wrappers import returning
 from boardsync.servers.wrappers.keeping import Keeping
 from boardsync.servers.wrappers.kept import KEPT, KeptPictures
 from boardsync.servers.wrappers.retrying import _WRITES
@@ -244,7 +244,7 @@ async def test_a_ghost_of_what_comes_back_does_not_stand_in_its_way(
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
             await server.untrash(trashed_id, board.board_id)
-    monkeypatch.setattr(keeping, "GHOST_SECONDS", 0.0)
+    monkeypatch.setattr(returning, "GHOST_SECONDS", 0.0)
     back = await server.untrash(trashed_id, board.board_id)
     assert [one.item for one in inner.on_board(board.board_id)] == [back]
     assert contents(inner, board.board_id) == [picture(1)]
