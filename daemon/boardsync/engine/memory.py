@@ -29,18 +29,21 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 async def give_back_memory(assembly: Assembly) -> None:
     """Until cancelled, give back what was taken since the last time, once there is no work."""
-    lowest = 0
+    lowest, walks = 0, -1
     while True:
         await assembly.clock.sleep(SECONDS)
-        at_work = any(carrier.under_way for carrier in assembly.carriers.values())
-        if at_work or resident_bytes() < lowest + GROWN:
+        if any(carrier.under_way for carrier in assembly.carriers.values()):
+            continue
+        # In the middle of a walk much is in use: what came of that look tells nothing afterwards.
+        walked = sum(worker.walks for worker in assembly.workers.values())
+        if walked == walks and resident_bytes() < lowest + GROWN:
             continue
         try:
             await assembly.state.rest()
             await asyncio.to_thread(trim)
         except BoardsyncError as error:
             log.debug("memory was not given back", why=str(error))
-        lowest = resident_bytes()
+        lowest, walks = resident_bytes(), walked
 
 
 def resident_bytes() -> int:
