@@ -48,6 +48,8 @@ COMMANDS = {
     "images": ("boardsync.cli.images", "images"),
     "metadata": ("boardsync.cli.metadata", "metadata"),
     "groups": ("boardsync.cli.groups", "groups"),
+    "find": ("boardsync.cli.find", "find"),
+    "index": ("boardsync.cli.index", "index"),
     "service": ("boardsync.cli.service", "service"),
     "completion": ("boardsync.cli.setup", "completion"),
     "version": ("boardsync.cli.setup", "version"),
