@@ -50,6 +50,7 @@ COMMANDS = {
     "groups": ("boardsync.cli.groups", "groups"),
     "find": ("boardsync.cli.find", "find"),
     "index": ("boardsync.cli.index", "index"),
+    "thumbnail": ("boardsync.cli.thumbnail", "thumbnail"),
     "service": ("boardsync.cli.service", "service"),
     "completion": ("boardsync.cli.setup", "completion"),
     "version": ("boardsync.cli.setup", "version"),

@@ -134,6 +134,11 @@ def note_look(index: Index, folder: int, identity: str, now_ms: int) -> None:
         )
 
 
+def was_looked_at(index: Index, folder: int) -> bool:
+    """Tell whether all of a folder was ever looked at."""
+    return bool(index.ask("SELECT 1 FROM folder WHERE id = ? AND looked_ms IS NOT NULL", (folder,)))
+
+
 def _once_more(index: Index, folder: int, below: bytes | None) -> None:
     """Have those read again that were to be looked at once more."""
     if below is None and index.ask(

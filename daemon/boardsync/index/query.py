@@ -20,6 +20,8 @@ MOST_TERMS: Final = 50
 MOST_STARS: Final = 8
 """In a path: each may try every place in it."""
 
+_NO_TEXT: Final = re.compile("[\0\ud800-\udbff\udc00-\udc7f]")
+"""What neither text nor the bytes of a path can be. Bytes that are no UTF-8 come as others."""
 _HEAD: Final = re.compile(r"(-?)(?:([A-Za-z_]+):)?")
 _QUOTED: Final = re.compile(r'"((?:[^"\\]|\\.)*)"(\*?)', re.DOTALL)
 _BARE: Final = re.compile(r"\S*")
@@ -107,9 +109,9 @@ def parse_query(text: str) -> tuple[Term, ...]:
     """
     if len(text) > MOST_CHARACTERS:
         raise _refused(f"longer than {MOST_CHARACTERS} characters", MOST_CHARACTERS)
-    for place, letter in enumerate(text):
-        if letter == "\0":
-            raise _refused("a NUL is no text", place)
+    odd = _NO_TEXT.search(text)
+    if odd is not None:
+        raise _refused("this is no text", odd.start())
     terms: list[Term] = []
     place = _behind_blanks(text, 0)
     while place < len(text):
@@ -173,7 +175,12 @@ def _words(columns: tuple[str, ...], value: _Value) -> Words:
     if not value.quoted and "*" in value.text:
         place = value.place + value.text.index("*")
         raise _refused("a * stands for how a word goes on, so behind it", place)
-    return Words(columns, value.text, value.star)
+    return Words(columns, _as_text(value.text), value.star)
+
+
+def _as_text(value: str) -> str:
+    """Return a value without bytes that are no UTF-8: only paths hold such."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _is_searchable(letter: str) -> bool:
@@ -216,7 +223,7 @@ def _in_path(value: _Value) -> InPath:
 def _of_mirror(value: _Value) -> OfMirror:
     if value.star or not value.text.strip():
         raise _refused("expected the name of a mirror", value.place)
-    return OfMirror(value.text)
+    return OfMirror(_as_text(value.text))
 
 
 _READERS: Final[Mapping[str, Callable[[_Value], Condition]]] = {

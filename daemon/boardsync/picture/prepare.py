@@ -187,6 +187,12 @@ def looks_of(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> L
         return Looks(pixel_digest(_mend(decoded, needs).image), frozenset(plain_ones))
 
 
+def as_seen(decoded: Decoded) -> Image.Image:
+    """Return a picture as a person is to see it: upright, in sRGB, in a plain mode."""
+    everything = Needs(upright=True, srgb=True, plain_modes=True, palette_alpha=True)
+    return _mend(decoded, everything).image
+
+
 def _mend(decoded: Decoded, needs: Needs) -> _Draft:
     """Do what is needed and no more. Profiles come before modes: they describe the original's."""
     info = decoded.image.info
