@@ -141,7 +141,7 @@ wishes = st.builds(
     Wish,
     st.sampled_from(list(COLUMNS)),
     st.lists(
-        st.sampled_from((*WORDS, "can", "li", "caf", "pony", "euler", "67ab2fd8ec", "xl", "karras")),
+        st.sampled_from((*WORDS, "can", "li", "caf", "pony", "euler", "67ab2fd8ec", "karras")),
         min_size=1, max_size=2,
     ).map(tuple),
     st.booleans(),
@@ -182,13 +182,13 @@ def test_a_search_finds_what_somebody_would_who_looked_at_every_picture(
 @given(st.text(alphabet=st.characters() | st.sampled_from("\"*-:^(){}+~'%_\\ \n"), max_size=40))
 def test_any_text_is_refused_or_searched_for(corpus: Corpus, text: str) -> None:
     """Nothing of a query is ever part of a statement."""
-    indexed, known = corpus.indexed, corpus.known
+    place, found = 0, list[str]()
     try:
-        found = indexed.names(text)
+        found = corpus.indexed.names(text)
     except QueryRefused as refused:
-        assert 0 <= refused.place <= len(text)
-    else:
-        assert set(found) <= set(known)
+        place = refused.place
+    assert 0 <= place <= len(text)
+    assert set(found) <= set(corpus.known)
 
 
 def test_sizes_paths_and_what_is_not_there(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_sizes_paths_and_what_is_not_there(tmp_path: Path) -> None:
     indexed.write("plain.png", png({}))
     indexed.refresh()
     found = {query: indexed.names(query) for query in (
-        "size:832x1216", "-size:832x1216", "path:a_b", "path:100%", "path:back\\slash", "path:A*P*G",
+        "size:832x1216", "-size:832x1216", "path:a_b", "path:100%", "path:back\\slash", "path:A*G",
         'path:"a*b"', "-path:a", "-oil", "path:*slash*", "model:sd_xl_base", "loras",
     )}  # fmt: skip
     latin = os.fsdecode(b"latin\xe9.png")
@@ -209,7 +209,7 @@ def test_sizes_paths_and_what_is_not_there(tmp_path: Path) -> None:
         "path:a_b": ["100%.png", latin],
         "path:100%": ["100%.png"],
         "path:back\\slash": ["back\\slash.png"],
-        "path:A*P*G": ["100%.png", "back\\slash.png", latin, "plain.png"],
+        "path:A*G": ["100%.png", "back\\slash.png", latin, "plain.png"],
         'path:"a*b"': [],
         "-path:a": [],
         "-oil": ["plain.png"],

@@ -30,6 +30,7 @@ BUSY_SECONDS: Final = 10.0
 _LOCK_SECONDS: Final = 5.0
 _MAGIC: Final = b"SQLite format 3\0"
 _APPLICATION_AT: Final = 68
+_FIRST_PAGE: Final = 4096
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
 _DAMAGED: Final = frozenset(
     {
@@ -106,15 +107,9 @@ def using(path: Path, work: Callable[[Index], T]) -> T:
 
 
 def _once(path: Path, work: Callable[[Index], T]) -> T:
-    with _told(path), _shared(path), contextlib.closing(_connect(path)) as connection:
-        try:
-            _prepare(connection, path)
-            return work(Index(path, connection))
-        except sqlite3.OperationalError as error:
-            missing = _missing_part(connection) if _code(error) == sqlite3.SQLITE_ERROR else None
-            if missing is not None:
-                raise _Damaged(f"{missing} is missing") from error
-            raise
+    with _told(path), _used(path), contextlib.closing(_connect(path)) as connection:
+        _prepare(connection, path)
+        return work(Index(path, connection))
 
 
 @contextlib.contextmanager
@@ -139,24 +134,11 @@ def _code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)) & _PRIMARY
 
 
-def _missing_part(connection: sqlite3.Connection) -> str | None:
-    """Name a table, an index or a trigger that is not there."""
-    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    return next((part for part in PARTS if part not in names), None)
-
-
 def _connect(path: Path) -> sqlite3.Connection:
     """Connect to the file. It must be opened by SQLite alone.
 
     Closing any other descriptor of it would drop the locks that this process has on it.
     """
-    with _placing(path):
-        try:
-            if not stat.S_ISREG(path.lstat().st_mode):
-                raise NeedsPerson(f"{path}: no regular file; {_ELSEWHERE}")
-        except FileNotFoundError:
-            with contextlib.suppress(FileExistsError):
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
 
 
@@ -172,37 +154,58 @@ def _placing(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _make_if_missing(path: Path) -> None:
+    """Make the file with its tables, alone; others come to it when it is complete."""
+    with _placing(path):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _is_there(path):
+            return
+        lock = _locked(path, fcntl.LOCK_EX)
+    try:
+        if _is_there(path):  # somebody else was quicker
+            return
+        with _placing(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        with contextlib.closing(_connect(path)) as connection:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in TABLES:
+                connection.execute(statement)
+            connection.execute("INSERT INTO fact VALUES ('reader', ?)", (READER,))
+            connection.execute(f"PRAGMA application_id={APPLICATION}")
+            connection.execute(f"PRAGMA user_version={VERSION}")
+            connection.execute("COMMIT")
+    finally:
+        os.close(lock)
+
+
+def _is_there(path: Path) -> bool:
+    """Tell whether there is something in the file. Raises NeedsPerson for what is no file."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return False
+    if not stat.S_ISREG(found.st_mode):
+        raise NeedsPerson(f"{path}: no regular file; {_ELSEWHERE}")
+    return found.st_size > 0
+
+
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set a connection up, and make the tables if there are none. Raises _Damaged, NeedsPerson."""
-    _require_ours(connection, path)
-    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-8192",
-                   "journal_size_limit=16777216"):  # fmt: skip
-        connection.execute(f"PRAGMA {pragma}")
-    if _number(connection, "user_version") == 0:
-        _make_tables(connection)
-    found = _number(connection, "user_version")
-    if found != VERSION:
-        raise _Damaged(f"it is of version {found}, this boardsync makes {VERSION}")
-    _read_anew_after_an_update(connection)
-
-
-def _make_tables(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    if _number(connection, "user_version") == 0:  # nobody else was quicker
-        for statement in TABLES:
-            connection.execute(statement)
-        connection.execute("INSERT INTO fact VALUES ('reader', ?)", (READER,))
-        connection.execute(f"PRAGMA application_id={APPLICATION}")
-        connection.execute(f"PRAGMA user_version={VERSION}")
-    connection.execute("COMMIT")
-
-
-def _require_ours(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse another program's database before anything is written into it."""
-    number = _number(connection, "application_id")
-    empty = not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if number != APPLICATION and not (number == 0 and empty):
+    """Set a connection up. Raises _Damaged, and NeedsPerson for another program's database."""
+    connection.execute("BEGIN")
+    number, version = (_number(connection, name) for name in ("application_id", "user_version"))
+    names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    connection.execute("ROLLBACK")
+    if number != APPLICATION and names:
         raise NeedsPerson(f"{path}: a database, but no index of boardsync; {_ELSEWHERE}")
+    if version != VERSION:
+        raise _Damaged(f"it is of version {version}, this boardsync makes {VERSION}")
+    missing = next((part for part in PARTS if part not in names), None)
+    if missing is not None:
+        raise _Damaged(f"{missing} is missing")
+    for pragma in ("synchronous=NORMAL", "cache_size=-8192", "journal_size_limit=16777216"):
+        connection.execute(f"PRAGMA {pragma}")
+    _read_anew_after_an_update(connection)
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
@@ -222,15 +225,15 @@ def _read_anew_after_an_update(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _shared(path: Path) -> Iterator[None]:
+def _used(path: Path) -> Iterator[None]:
     """Use the file together with others, and keep everybody from deleting it."""
+    _make_if_missing(path)
     with _placing(path):
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        fd = _locked(path, fcntl.LOCK_SH)
+        lock = _locked(path, fcntl.LOCK_SH)
     try:
         yield
     finally:
-        os.close(fd)
+        os.close(lock)
 
 
 def _locked(path: Path, how: int) -> int:
@@ -258,7 +261,10 @@ def _delete(path: Path) -> None:
     try:
         with path.open("rb") as stream:
             head = stream.read(_APPLICATION_AT + 4)
-        if head.startswith(_MAGIC) and int.from_bytes(head[_APPLICATION_AT:], "big") == APPLICATION:
+        number = int.from_bytes(head[_APPLICATION_AT:], "big")
+        # Of one that was killed while it was made nothing but the header may be there.
+        begun = number == 0 and path.stat().st_size <= _FIRST_PAGE
+        if head.startswith(_MAGIC) and (number == APPLICATION or begun):
             path.unlink()
         else:
             aside = path.with_name(f"{path.name}.set-aside-{time.time_ns()}")
