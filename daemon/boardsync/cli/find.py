@@ -25,12 +25,13 @@ from boardsync.index.search import Answer, Order, Wanted, search
 OLD_SECONDS = 3600
 """Age from which on the index is said to be old; a daemon looks every 15 minutes."""
 PROMPT_SHOWN = 80
+ORDERS = [order.value for order in Order]
 
 
 @click.command()
 @click.argument("query", nargs=-1)
 @click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1_000_000))
-@click.option("--sort", type=click.Choice(list(Order)), default=Order.NEWEST, show_default=True)
+@click.option("--sort", type=click.Choice(ORDERS), default=ORDERS[0], show_default=True)
 @click.option("--folder", type=click.Path(), help="Only pictures in and below this folder.")
 @click.option("--mirror", metavar="NAME", help="Only this mirror's pictures.")
 @click.option("--update", is_flag=True, help="Bring the index up to date first.")
@@ -75,12 +76,20 @@ def _answer(found: Derived, wanted: Wanted, *, update: bool) -> Answer:
         # It brings what reads pictures along, which a search does without.
         from boardsync.cli.index import bring_up_to_date
 
-        bring_up_to_date(found, [] if wanted.below is None else [wanted.below])
+        bring_up_to_date(found, _roots(found, wanted.below))
     if not path.exists():
         raise Missing(
             f"{path}: nothing was indexed yet; `boardsync index` does it, and a running daemon"
         )
     return using(path, lambda index: search(index, wanted))
+
+
+def _roots(found: Derived, below: bytes | None) -> list[bytes]:
+    """Return what is to be brought up to date: the mirrors that a folder is part of, or itself."""
+    if below is None:
+        return []
+    around = [root for root in found.mirrors if (below + b"/").startswith(root + b"/")]
+    return around or [below]
 
 
 def _print(answer: Answer) -> None:

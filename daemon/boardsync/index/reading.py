@@ -15,11 +15,10 @@ from typing import Final
 from boardsync.errors import BoardsyncError, Missing, TryAgain
 from boardsync.files.snapshot import NOT_ALLOWED, stat_of
 from boardsync.index.database import Index
-from boardsync.index.records import seed_key
+from boardsync.index.records import may_hide_a_change, seed_key
 from boardsync.index.schema import READER, TEXTS
 from boardsync.metadata import GenerationData, read
 from boardsync.model import FileStat
-from boardsync.plan.settling import CLOCK_GRANULARITY_NS
 
 LONGEST_PROMPT: Final = 32_768
 LONGEST_NAME: Final = 1000
@@ -106,7 +105,7 @@ def _read(one: _Unread, pixels: bool) -> _Told:
         # A right that is given changes nothing that the index would notice.
         again = isinstance(error, TryAgain) or words == NOT_ALLOWED
         return _Told(before, None, _bounded(words, LONGEST_NAME), again)
-    again = began - before.mtime_ns < CLOCK_GRANULARITY_NS or _look(one.path) != before
+    again = may_hide_a_change(before, began) or _look(one.path) != before
     return _Told(before, data, None, again)
 
 

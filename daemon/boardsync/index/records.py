@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import Final
 
+from boardsync.model import FileStat
+from boardsync.plan.settling import CLOCK_GRANULARITY_NS
+
 _POSITIVE: Final = 0x80
 _NEGATIVE: Final = 0x7F
 
@@ -57,6 +60,14 @@ class Hit:
     def name(self) -> str:
         """The path as text."""
         return os.fsdecode(self.path)
+
+
+def may_hide_a_change(seen: FileStat, read_ns: int) -> bool:
+    """Tell whether a file could have changed after its reading and look the same.
+
+    By the time of its content: renames and permissions are none of ours.
+    """
+    return read_ns - seen.mtime_ns < CLOCK_GRANULARITY_NS
 
 
 def seed_key(seed: int) -> bytes:

@@ -26,9 +26,9 @@ from boardsync.files.durable import (
     write_atomically,
 )
 from boardsync.files.snapshot import read_snapshot, stat_of
+from boardsync.index.records import may_hide_a_change
 from boardsync.model import FileStat
 from boardsync.picture.thumbnail import LIMITS, RECIPE, thumbnail
-from boardsync.plan.settling import is_racy
 
 EDGE: Final = 256
 MOST_EDGE: Final = 2048
@@ -73,8 +73,8 @@ class Thumbnails:
         """
         if not 1 <= edge <= MOST_EDGE:
             raise ValueError(f"a thumbnail of {edge} pixels; 1 to {MOST_EDGE} can be had")
-        path = os.path.realpath(os.fsencode(picture))
-        kept = self._place(path, _look(path), edge)
+        path, seen = _look(os.fsencode(picture))
+        kept = self._place(path, seen, edge)
         if self._use(kept):
             return kept
         try:
@@ -83,9 +83,10 @@ class Thumbnails:
             if isinstance(error.__cause__, FileNotFoundError):
                 raise _missing(path) from error
             raise
+        doubted = may_hide_a_change(snapshot.stat, time.time_ns())
         content = thumbnail(snapshot.content, edge)
         kept = self._place(path, snapshot.stat, edge)
-        self._put(kept, content, lasting=not is_racy(snapshot.stat, time.time_ns()))
+        self._put(kept, content, lasting=not doubted)
         return kept
 
     def sweep(self) -> int:
@@ -190,16 +191,18 @@ def _kept_below(folder: Path) -> Iterator[_Kept]:
                 yield _Kept(path, found.st_size, found.st_mtime)
 
 
-def _look(path: bytes) -> FileStat:
+def _look(picture: bytes) -> tuple[bytes, FileStat]:
+    """Return a picture's own path, through symlinks, and what it is like. Raises as promised."""
+    path = picture
     try:
-        found = os.lstat(path)
+        path = os.path.realpath(picture)
+        return path, stat_of(os.lstat(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise _missing(path) from error
     except ValueError as error:
-        raise Missing(f"{os.fsdecode(path)!r}: no file can have this name") from error
+        raise Missing(f"{os.fsdecode(picture)!r}: no file can have this name") from error
     except OSError as error:
         raise TryAgain(f"{os.fsdecode(path)}: cannot be looked at: {error.strerror}") from error
-    return stat_of(found)
 
 
 def _missing(path: bytes) -> Missing:
