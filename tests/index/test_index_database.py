@@ -139,7 +139,7 @@ def test_a_kill_in_the_middle_loses_nothing_that_matters(indexed: Indexed) -> No
         "from boardsync.index import refresh; from boardsync.index.records import Place\n"
         "from boardsync.local.ignore import Rules\n"
         "def tell(count):\n    if count >= 100: os.kill(os.getpid(), 9)\n"
-        "refresh._MOST = 50\n"
+        "refresh._MOST, refresh._SECONDS = 50, 1e9\n"
         "refresh.refresh(Path(sys.argv[1]), Place(os.fsencode(sys.argv[2])),"
         " Rules(pull_into=None), tell=tell)\n"
     )

@@ -43,9 +43,9 @@ TABLES: Final = (
         id INTEGER PRIMARY KEY, folder INTEGER NOT NULL, path BLOB NOT NULL,
         size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL, inode INTEGER NOT NULL,
         reader INTEGER NOT NULL DEFAULT 0, again INTEGER NOT NULL DEFAULT 0,
-        telling INTEGER NOT NULL DEFAULT 0, seed BLOB, width INTEGER, height INTEGER, trouble TEXT,
-        UNIQUE (folder, path)
+        telling INTEGER NOT NULL DEFAULT 0, seed BLOB, width INTEGER, height INTEGER, trouble TEXT
     )""",
+    "CREATE UNIQUE INDEX file_path ON file (folder, path)",
     "CREATE INDEX file_newest ON file (mtime_ns, telling)",
     "CREATE INDEX file_telling ON file (telling) WHERE telling != 0",
     "CREATE INDEX file_seed ON file (seed) WHERE seed IS NOT NULL",
@@ -73,6 +73,7 @@ TABLES: Final = (
     END""",
 )
 PARTS: Final = tuple(
-    each.removeprefix("CREATE ").removeprefix("VIRTUAL ").split(" ")[1] for each in TABLES
+    each.removeprefix("CREATE ").removeprefix("VIRTUAL ").removeprefix("UNIQUE ").split(" ")[1]
+    for each in TABLES
 )
 """The names of all of them."""
