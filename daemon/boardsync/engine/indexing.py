@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,6 @@ from boardsync.state import observations, places
 
 if TYPE_CHECKING:
     from boardsync.index.database import Index
-    from boardsync.index.reading import Batch
     from boardsync.index.records import Place
 
 log = structlog.get_logger(__name__)
@@ -62,13 +62,14 @@ class News:
 
 
 class Indexing:
-    """Brings into the index what passes see."""
+    """Brings into the index what passes see. at_work: it is doing so just now."""
 
     def __init__(self, assembly: Assembly) -> None:
         self._assembly = assembly
         self._news: dict[str, News] = {}
         self._followed: set[tuple[Path, str]] = set()
         self._trouble = ""
+        self.at_work = False
         self._wake = asyncio.Event()
         assembly.passed = self.hear
 
@@ -104,6 +105,7 @@ class Indexing:
     async def _follow_guarded(self, mirror: Mirror, news: News) -> None:
         """Bring news in. What stands in the way is told once, and tried after the next pass."""
         patient = patient_thread("boardsync-index")
+        self.at_work = True
         try:
             await self._follow(mirror, news, patient)
             self._trouble = ""
@@ -115,6 +117,7 @@ class Indexing:
         except Exception:
             log.exception("bug: the index could not follow", mirror=mirror.name)
         finally:
+            self.at_work = False
             patient.shutdown(wait=False, cancel_futures=True)
 
     async def _follow(self, mirror: Mirror, news: News, patient: ThreadPoolExecutor) -> None:
@@ -123,21 +126,15 @@ class Indexing:
             return
         clock = self._assembly.clock
         loop = asyncio.get_running_loop()
-        # Here, since nothing of it is needed while nothing changes.
+        # Here, and what reads pictures later still: nothing of it is needed while nothing changes.
         from boardsync.index.database import using
-        from boardsync.index.reading import read_some
 
         work = _Work(self._assembly.mirrors, mirror, news)
-        number = await loop.run_in_executor(patient, using, path, work.look)
+        number, left = await loop.run_in_executor(patient, using, path, work.look)
         self._followed.add((path, mirror.name))
-
-        def read(index: Index) -> Batch:
-            return read_some(index, number, most=BATCH_FILES, seconds=BATCH_SECONDS)
-
-        left = True
         while left and not _is_paused(mirror) and mirror in self._assembly.mirrors:
             began = clock.monotonic()
-            left = (await loop.run_in_executor(patient, using, path, read)).left
+            left = await loop.run_in_executor(patient, using, path, partial(_read, number))
             if left:
                 await clock.sleep((clock.monotonic() - began) * self._rest())
 
@@ -154,8 +151,11 @@ class _Work:
     mirror: Mirror
     news: News
 
-    def look(self, index: Index) -> int:
-        """Note in the index what is another than there; return the folder's number."""
+    def look(self, index: Index) -> tuple[int, bool]:
+        """Note in the index what is another than there.
+
+        Returns the folder's number, and whether there is something to read.
+        """
         from boardsync.index import follow
 
         follow.forget_others(index, [_place(one) for one in list(self.mirrors)])
@@ -174,8 +174,9 @@ class _Work:
                     )  # fmt: skip
             identity = places.root_identity(connection, self.mirror.number) or ""
         if self.news.walked_ms is not None:
+            follow.once_more(index, number)
             follow.note_look(index, number, identity, self.news.walked_ms)
-        return number
+        return number, follow.is_any_unread(index, number)
 
     def _settled(self, connection: Connection, below: bytes) -> Iterator[tuple[bytes, FileStat]]:
         """Stream what is in the folder and no longer being written."""
@@ -187,6 +188,13 @@ class _Work:
 
     def _is_known(self, connection: Connection, path: bytes) -> bool:
         return observations.find_file(connection, self.mirror.number, path) is not None
+
+
+def _read(number: int, index: Index) -> bool:
+    """Read some of a folder's pictures; tell whether there are more."""
+    from boardsync.index.reading import read_some
+
+    return read_some(index, number, most=BATCH_FILES, seconds=BATCH_SECONDS).left
 
 
 def _place(mirror: Mirror) -> Place:

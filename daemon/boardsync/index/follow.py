@@ -78,7 +78,8 @@ def look(
     stays tells which of the missing may be there all the same, and before_removing may raise.
     """
     looked = Looked()
-    _once_more(index, folder, below)
+    if below is None:
+        once_more(index, folder)
     known = _known(index, folder, below)
     row = next(known, None)
     fresh: list[Found] = []
@@ -139,15 +140,17 @@ def was_looked_at(index: Index, folder: int) -> bool:
     return bool(index.ask("SELECT 1 FROM folder WHERE id = ? AND looked_ms IS NOT NULL", (folder,)))
 
 
-def _once_more(index: Index, folder: int, below: bytes | None) -> None:
+def is_any_unread(index: Index, folder: int) -> bool:
+    """Tell whether a folder holds pictures that are to be read."""
+    return bool(index.ask("SELECT 1 FROM file WHERE folder = ? AND reader = 0 LIMIT 1", (folder,)))
+
+
+def once_more(index: Index, folder: int) -> None:
     """Have those read again that were to be looked at once more."""
-    if below is None and index.ask(
-        "SELECT 1 FROM file WHERE folder = ? AND again != 0 LIMIT 1", (folder,)
-    ):
+    asked = "folder = ? AND again != 0"
+    if index.ask(f"SELECT 1 FROM file WHERE {asked} LIMIT 1", (folder,)):
         with index.writing():
-            index.tell(
-                "UPDATE file SET reader = 0, again = 0 WHERE folder = ? AND again != 0", (folder,)
-            )
+            index.tell(f"UPDATE file SET reader = 0, again = 0 WHERE {asked}", (folder,))
 
 
 def _known(index: Index, folder: int, below: bytes | None) -> Iterator[_Known]:
