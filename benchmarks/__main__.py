@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.finding import finding
 from benchmarks.first_index import first_index
 from benchmarks.idle_beside_syncthing import idle_beside_syncthing
 from benchmarks.idle_pass import idle_pass
@@ -31,6 +32,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lost-state": lambda scale, _: lost_state(scale),
     "lost-state-real": lambda scale, _: lost_state_real(scale),
     "first-index": first_index,
+    "finding": lambda scale, _: finding(scale),
     "idle-pass": idle_pass,
     "memory-idle": memory_idle,
     "idle-beside-syncthing": idle_beside_syncthing,

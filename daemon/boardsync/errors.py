@@ -14,6 +14,7 @@
     │   └── NoRoom               disk full, or below the floor kept free
     ├── Refused                  permanent for this one subject, until it changes
     │   ├── PictureRefused       not a picture, not whole, too large, cannot be prepared
+    │   ├── QueryRefused         a search that cannot be understood; says where
     │   └── ServerRefused        the server will never take this (403, 413, 415, 422)
     ├── Missing                  the subject is not there
     │   ├── BoardMissing
@@ -89,6 +90,14 @@ class Refused(BoardsyncError):
 
 class PictureRefused(Refused):
     """This file cannot be sent as a picture; the message says why."""
+
+
+class QueryRefused(Refused):
+    """What was asked for cannot be searched for. `place` counts characters from 0."""
+
+    def __init__(self, message: str, *, place: int = 0) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 class ServerRefused(Refused):

@@ -10,7 +10,12 @@ import pytest
 
 from boardsync.config.checks import check
 from boardsync.config.model import Settings
-from boardsync.config.places import LONGEST_SOCKET, default_socket, service_places
+from boardsync.config.places import (
+    LONGEST_SOCKET,
+    default_index,
+    default_socket,
+    service_places,
+)
 
 HOME = {"HOME": "/home/me"}
 DEEP = Path("/", "pictures" * 20)
@@ -71,12 +76,37 @@ def test_settings_with_a_state_far_down_are_sound(
     assert settings.socket.parent == Path("/s/boardsync")
 
 
+@pytest.mark.parametrize(
+    ("state", "environ", "index"),
+    [
+        ("/home/me/.local/state/boardsync/state.db", {}, "/home/me/.cache/boardsync/index.db"),
+        (
+            "/home/me/.local/state/boardsync/state.db",
+            {"XDG_CACHE_HOME": "/big"},
+            "/big/boardsync/index.db",
+        ),
+        ("/data/state.db", {"XDG_CACHE_HOME": "/big"}, "/data/index.db"),
+        ("/data/art.db", {}, "/data/index-art.db"),
+        ("/data/state.db", {"CACHE_DIRECTORY": "/var/cache/a:/b"}, "/var/cache/a/index.db"),
+        ("/var/lib/boardsync/state.db", {"STATE_DIRECTORY": "/var/lib/boardsync"},
+         "/var/lib/boardsync/index.db"),
+    ],
+)  # fmt: skip
+def test_each_state_has_an_index_of_its_own_where_it_can_be_written(
+    state: str, environ: dict[str, str], index: str
+) -> None:
+    assert default_index(Path(state), {"HOME": "/home/me"} | environ) == Path(index)
+
+
 class TestSystemServices:
     """A command with the settings of a service finds the state and the socket of that service."""
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
-        for place in ("var/lib/boardsync/art", "run/boardsync", "run/boardsync-art"):
+        for place in (
+            "var/lib/boardsync/art", "var/cache/boardsync/art", "run/boardsync",
+            "run/boardsync-art",
+        ):  # fmt: skip
             (tmp_path / place).mkdir(parents=True)
         return tmp_path
 
@@ -84,10 +114,12 @@ class TestSystemServices:
         assert service_places(Path("/etc/boardsync/config.yaml"), root) == {
             "STATE_DIRECTORY": f"{root}/var/lib/boardsync",
             "RUNTIME_DIRECTORY": f"{root}/run/boardsync",
+            "CACHE_DIRECTORY": f"{root}/var/cache/boardsync",
         }
         assert service_places(Path("/etc/boardsync/art.yaml"), root) == {
             "STATE_DIRECTORY": f"{root}/var/lib/boardsync/art",
             "RUNTIME_DIRECTORY": f"{root}/run/boardsync-art",
+            "CACHE_DIRECTORY": f"{root}/var/cache/boardsync/art",
         }
 
     def test_what_no_service_was_given_is_nobodys_place(self, root: Path) -> None:

@@ -21,8 +21,9 @@ HUNTER = "hunter-2-secret"
         (
             "sate: x",
             (
-                "1:1: sate: unknown setting; expected one of state, socket, http, log, servers, "
-                "mirrors, schedule, limits, process, health, alarms; did you mean 'state'?"
+                "1:1: sate: unknown setting; expected one of state, socket, index, thumbnails, "
+                "http, log, servers, mirrors, schedule, limits, process, health, alarms; did you "
+                "mean 'state'?"
             ),
         ),
         (

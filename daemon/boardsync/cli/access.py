@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from boardsync.config.load import find, load
+from boardsync.config.load import find, is_any, load
 from boardsync.config.model import Settings
 from boardsync.errors import BoardsyncError, ServerFault, SettingsError, TryAgain
 from boardsync.telemetry import logging
@@ -71,6 +71,13 @@ class Context:
                 click.echo(f"boardsync: {warning}", err=True)
         self.configure_logging(self._settings)
         return self._settings
+
+    def settings_if_any(self) -> Settings | None:
+        """Return the settings, or None where nobody named or made any. Raises SettingsError."""
+        if self._config is None and not is_any(os.environ):
+            self.configure_logging(None)
+            return None
+        return self.settings()
 
     def configure_logging(self, settings: Settings | None, *, level: str = "warning") -> None:
         """Log to standard error. `--log-level` wins over `level`."""

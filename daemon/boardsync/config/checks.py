@@ -37,6 +37,8 @@ class Parts:
     server_names: frozenset[str] = frozenset()
     state: Path | None = None
     socket: Path | None = None
+    index: Path | None = None
+    thumbnails: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Parts:
@@ -47,6 +49,8 @@ class Parts:
             server_names=frozenset(settings.servers),
             state=settings.state,
             socket=settings.socket,
+            index=settings.index,
+            thumbnails=settings.thumbnails_folder,
         )
 
 
@@ -65,6 +69,7 @@ def find_problems(parts: Parts) -> list[Problem]:
         *_unknown_servers(parts),
         *_overlapping_mirrors(parts.mirrors),
         *_around_the_state(parts),
+        *_around_what_is_derived(parts),
         *_around_directories(parts),
         *_missing_certificates(parts.servers),
         *_unknown_owners(parts.mirrors),
@@ -138,6 +143,27 @@ def _around_the_state(parts: Parts) -> Iterator[Problem]:
         if any(state.is_relative_to(folder) for folder in _territory(mirror)):
             text = f"the state ({parts.state}) lies in this folder; expected it to lie elsewhere"
             yield Problem(("mirrors", place, "folder"), text)
+
+
+def _around_what_is_derived(parts: Parts) -> Iterator[Problem]:
+    """Keep thumbnails out of what is sent, and the state from being taken for an index."""
+    state = None if parts.state is None else _real(parts.state)
+    if parts.index is not None and _real(parts.index) == state:
+        text = f"this is the state ({parts.state}); expected a file of its own"
+        yield Problem(("index",), text)
+    for key, path in ((("index",), parts.index), (("thumbnails", "folder"), parts.thumbnails)):
+        if path is None:
+            continue
+        for mirror in parts.mirrors.values():
+            folders = _territory(mirror)
+            if state is not None and any(state.is_relative_to(folder) for folder in folders):
+                continue  # that is told, and these lie beside it
+            if any(_real(path).is_relative_to(folder) for folder in folders):
+                text = (
+                    f"{path} lies in the folder of the mirror {mirror.name!r} ({mirror.folder});"
+                    " expected it to lie elsewhere"
+                )
+                yield Problem(key, text)
 
 
 def _around_directories(parts: Parts) -> Iterator[Problem]:

@@ -27,6 +27,7 @@ from boardsync.config.model import (
 )
 from boardsync.config.places import (
     SYSTEM_SETTINGS,
+    default_index,
     default_socket,
     default_state,
     service_places,
@@ -67,7 +68,7 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
             raise SettingsError(
                 f"There is no settings file {path}, which {name} names: make it, or name another."
             )
-    places = (user_settings(environ), SYSTEM_SETTINGS)
+    places = _usual_places(environ)
     for path in places:
         if _is_there(path):
             return path
@@ -76,6 +77,15 @@ def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
         f"There is no settings file: name one with -c or in ${_VARIABLE}, or make one of "
         f"these:{looked}"
     )
+
+
+def is_any(environ: Mapping[str, str]) -> bool:
+    """Tell whether a settings file is named in $BOARDSYNC_CONFIG, or lies where it usually does."""
+    return bool(environ.get(_VARIABLE)) or any(map(_is_there, _usual_places(environ)))
+
+
+def _usual_places(environ: Mapping[str, str]) -> tuple[Path, ...]:
+    return user_settings(environ), SYSTEM_SETTINGS
 
 
 def _is_there(path: Path) -> bool:
@@ -132,13 +142,15 @@ def _settings(document: Document, path: Path, environ: Mapping[str, str]) -> Set
 
 
 def _placed(data: dict[str, object], environ: Mapping[str, str]) -> dict[str, object]:
-    """Add where a system service keeps its state and its socket, unless the settings say it."""
+    """Add where a system service keeps its things, unless the settings say it."""
     places: dict[str, object] = {}
     if "STATE_DIRECTORY" in environ:
         places["state"] = str(default_state(environ))
     state = data.get("state", places.get("state"))
     if "RUNTIME_DIRECTORY" in environ and isinstance(state, str):
         places["socket"] = str(default_socket(Path(state), environ))
+    if "CACHE_DIRECTORY" in environ and isinstance(state, str):
+        places["index"] = str(default_index(Path(state), environ))
     return places | data
 
 
@@ -163,6 +175,7 @@ def _sound_parts(data: dict[str, object], base: Path) -> Parts:
         servers=_sound(servers, _SERVER, context),
         server_names=frozenset(servers),
         state=_sound({"state": state}, _PATH, context).get("state"),
+        index=_sound({"index": data.get("index")}, _PATH, context).get("index"),
     )
 
 

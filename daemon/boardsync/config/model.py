@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from boardsync.config.alarms import AlarmSettings
 from boardsync.config.base import (
@@ -33,11 +33,18 @@ from boardsync.config.mirrors import (
     SettleSettings,
     UploadSettings,
 )
-from boardsync.config.places import default_socket, default_state
+from boardsync.config.places import (
+    THUMBNAILS_NAME,
+    default_cache,
+    default_index,
+    default_socket,
+    default_state,
+)
 from boardsync.config.process import ProcessSettings
 from boardsync.config.quantities import Duration, Interval, Share
 from boardsync.config.secret import Secret
 from boardsync.config.servers import DirectorySettings, InvokeAISettings, ServerSettings
+from boardsync.config.thumbnails import ThumbnailSettings
 
 __all__ = [
     "DirectorySettings",
@@ -53,6 +60,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SettleSettings",
+    "ThumbnailSettings",
     "UploadSettings",
 ]
 
@@ -147,6 +155,14 @@ def _socket(data: dict[str, Any]) -> Path:
     return default_socket(data["state"], os.environ)
 
 
+def _index(data: dict[str, Any]) -> Path:
+    return default_index(data["state"], os.environ)
+
+
+def _false_is_none(value: object) -> object:
+    return None if value is False else value
+
+
 class Settings(Section):
     """Everything that one boardsync daemon is told."""
 
@@ -166,6 +182,19 @@ class Settings(Section):
             "default_in_words": "`boardsync.sock` (`boardsync-NAME.sock` for a state called "
             "otherwise) in `$RUNTIME_DIRECTORY`, otherwise beside the state"
         },
+    )
+    index: Annotated[SettingsPath | None, BeforeValidator(_false_is_none)] = Field(
+        default_factory=_index,
+        description="The file in which pictures are found by what they tell (`boardsync find`). It "
+        "can be deleted at any time and is made anew. null or false: there is none.",
+        json_schema_extra={
+            "default_in_words": "`index.db` (`index-NAME` for a state of another NAME) in "
+            "`$CACHE_DIRECTORY`; with the default state `$XDG_CACHE_HOME/boardsync/index.db` "
+            "(`~/.cache/boardsync/index.db`), otherwise beside the state"
+        },
+    )
+    thumbnails: Annotated[ThumbnailSettings, EMPTY_SECTION] = Field(
+        default=ThumbnailSettings(), description="Small pictures of pictures."
     )
     http: Annotated[HttpSettings, EMPTY_SECTION] = Field(
         default=HttpSettings(), description="The API on TCP; off unless asked for."
@@ -194,3 +223,9 @@ class Settings(Section):
     alarms: Annotated[AlarmSettings, EMPTY_SECTION] = Field(
         default=AlarmSettings(), description="Who is told of it."
     )
+
+    @property
+    def thumbnails_folder(self) -> Path:
+        """Where thumbnails are kept."""
+        own = self.thumbnails.folder
+        return own or default_cache(self.state, os.environ) / THUMBNAILS_NAME

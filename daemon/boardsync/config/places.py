@@ -1,7 +1,8 @@
 """Where boardsync keeps its things when the settings do not say.
 
-A service manager's directories come first ($STATE_DIRECTORY, $RUNTIME_DIRECTORY), then the XDG
-base directories. A relative XDG directory is ignored, as its specification demands.
+A service manager's directories come first ($STATE_DIRECTORY, $RUNTIME_DIRECTORY,
+$CACHE_DIRECTORY), then the XDG base directories. A relative XDG directory is ignored, as its
+specification demands.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from pathlib import Path
 SYSTEM_SETTINGS = Path("/etc/boardsync/config.yaml")
 """Those of boardsync.service; NAME.yaml beside them are those of boardsync@NAME.service."""
 STATE_NAME = "state.db"
+INDEX_NAME = "index.db"
+THUMBNAILS_NAME = "thumbnails"
 LONGEST_SOCKET = 107
 """Bytes of a Unix socket's address, without the zero at its end (unix(7))."""
 
@@ -42,6 +45,29 @@ def default_socket(state: Path, environ: Mapping[str, str]) -> Path:
     return (runtime or _user_state(environ)) / f"{digest}.sock"
 
 
+def default_cache(state: Path, environ: Mapping[str, str]) -> Path:
+    """Return the directory of what can be made anew, by default: one place for each state.
+
+    The service's cache directory, or the user's with the user's own state; else beside the state,
+    which is known to be writable.
+    """
+    service = _service_directory(environ, "CACHE_DIRECTORY")
+    if service is not None:
+        return service
+    return user_cache(environ) if state == _user_state(environ) / STATE_NAME else state.parent
+
+
+def default_index(state: Path, environ: Mapping[str, str]) -> Path:
+    """Return where the search index lies by default."""
+    own = state.name == STATE_NAME
+    return default_cache(state, environ) / (INDEX_NAME if own else f"index-{state.name}")
+
+
+def user_cache(environ: Mapping[str, str]) -> Path:
+    """Return where a person's own cache lies: also for commands without settings."""
+    return _xdg(environ, "XDG_CACHE_HOME", ".cache") / "boardsync"
+
+
 def service_places(settings: Path, root: Path = Path("/")) -> dict[str, str]:
     """Return the variables that a system service with these settings hears from systemd.
 
@@ -54,6 +80,7 @@ def service_places(settings: Path, root: Path = Path("/")) -> dict[str, str]:
     places = {
         "STATE_DIRECTORY": root / "var/lib/boardsync" / name,
         "RUNTIME_DIRECTORY": root / "run" / (f"boardsync-{name}" if name else "boardsync"),
+        "CACHE_DIRECTORY": root / "var/cache/boardsync" / name,
     }
     return {variable: str(place) for variable, place in places.items() if _may_be_there(place)}
 

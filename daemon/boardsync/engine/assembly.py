@@ -27,6 +27,7 @@ from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.context import Mirror
 from boardsync.engine.due import AtOnce
 from boardsync.engine.gate import Gate
+from boardsync.engine.passes import Look, Pass
 from boardsync.engine.rights import ownership_of
 from boardsync.engine.secret_prints import print_secrets
 from boardsync.engine.wall import Wall, zone_of
@@ -42,12 +43,19 @@ from boardsync.state.database import State
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import counters
 
+Passed = Callable[[Mirror, Look, Pass], None]
+
+
+def nobody(_: Mirror, __: Look, ___: Pass) -> None:
+    """Nobody listens."""
+
 
 @dataclass(slots=True)
 class Assembly:
     """Everything that runs on one state.
 
     settings: those in force. Whoever needs one asks here each time: they change while we run.
+    passed: hears of every pass of every mirror.
     """
 
     settings: Settings
@@ -63,6 +71,7 @@ class Assembly:
     disk: Disk = SYSTEM
     given: Mapping[str, Server] = field(default_factory=dict)
     secrets: dict[str, str] = field(default_factory=dict)
+    passed: Passed = nobody
 
     def limits(self) -> LimitSettings:
         """Return the limits in force."""
@@ -131,6 +140,8 @@ class Assembly:
         """Make the one that makes a mirror's passes."""
         carrier = self.carriers[mirror.settings.server]
         worker = Worker(mirror, carrier, self.settings.schedule)
+        # Asked each time: who listens may begin after the workers were made.
+        worker.passed = lambda look, done: self.passed(mirror, look, done)
         self.workers[mirror.name] = worker
         return worker
 

@@ -11,6 +11,7 @@ from boardsync.config.model import MirrorSettings
 from boardsync.engine.brake import Brake
 from boardsync.engine.clock import Clock
 from boardsync.engine.gate import Gate
+from boardsync.engine.mirror_rules import rules_of
 from boardsync.files.disk import SYSTEM, Disk
 from boardsync.files.durable import make_durable_directory
 from boardsync.files.ownership import Ownership
@@ -131,12 +132,7 @@ class Mirror:
         content = read_ignore_file(self.root, self.disk)
         rules = self.compiled.get(content)
         if rules is None:
-            rules = Rules(
-                include=self.settings.include,
-                ignore=self.settings.ignore,
-                ignore_file=content,
-                pull_into=None,
-            )
+            rules = rules_of(self.settings, content)
             self.compiled.clear()
             self.compiled[content] = rules
         return rules

@@ -39,6 +39,7 @@ class Look:
 class Pass:
     """What a pass found and planned. troubles: why parts of it could not be done.
 
+    hashed_in_part: so much was hashed that `hashed.paths` names only the last of it.
     walk_seconds, listing_seconds: how long looking at the folder took, and the server for the
     listings: how long our own disk took to note them says nothing of what asking again costs.
     next_proof_ms: when items of ours are to be seen whole, None when all of them are.
@@ -47,6 +48,7 @@ class Pass:
 
     files: FilesSeen | None = None
     hashed: Hashed = field(default_factory=Hashed)
+    hashed_in_part: bool = False
     plan: decide.Plan = field(default_factory=decide.Plan)
     made: list[tuple[int, Action]] = field(default_factory=list)
     run: int | None = None

@@ -185,6 +185,7 @@ class Reconciler:
             if not self._dry:  # what is not recorded would be planned once more at the end
                 await self._decide(look, done, everything=False)
             done.hashed.paths.clear()
+            done.hashed_in_part = True
 
     def _tell_once(self, seen: FilesSeen) -> None:
         """Say once what the scan leaves out although somebody may expect it."""

@@ -7,10 +7,7 @@ or was written to with its times set back. That is no edit: it is told, and noth
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +18,7 @@ from sqlalchemy import Connection
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.patience import patient_thread
 from boardsync.errors import FileChanging, PictureRefused
 from boardsync.files.snapshot import digest_file
 from boardsync.files.unread import drop_from_cache
@@ -34,7 +32,6 @@ log = structlog.get_logger(__name__)
 REST = 4.0
 """After each file, so many times as long as it took is left to others."""
 CHUNK = 100
-LOWEST_PRIORITY = 19
 
 
 @dataclass(slots=True)
@@ -53,19 +50,13 @@ async def rehash(assembly: Assembly) -> bool:
         return True
     before = now_ms(assembly.clock) - int(schedule.history_keep * 1000)
     await assembly.state.write(partial(rot.forget_old, before_ms=before))
-    patient = ThreadPoolExecutor(1, "boardsync-rehash", initializer=_stand_back)
+    patient = patient_thread("boardsync-rehash")
     try:
         for mirror in list(assembly.mirrors):
             await _rehash_share(mirror, schedule.rehash_share, patient)
     finally:
         patient.shutdown(wait=False, cancel_futures=True)
     return True
-
-
-def _stand_back() -> None:
-    """Let this thread give way to everything else; it ends with its work."""
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LOWEST_PRIORITY)
 
 
 async def _rehash_share(mirror: Mirror, share: float, patient: ThreadPoolExecutor) -> None:

@@ -21,6 +21,7 @@ from boardsync.engine.changes import Follower
 from boardsync.engine.channels import make_outboxes
 from boardsync.engine.crew import Crew
 from boardsync.engine.health import Health, Running
+from boardsync.engine.indexing import Indexing
 from boardsync.engine.memory import give_back_memory
 from boardsync.engine.reload import Reading, Reload, Reloaded
 from boardsync.engine.rights import require_rights
@@ -101,6 +102,7 @@ class Service:
         self._one_reload = asyncio.Lock()
         self._renewing = False
         self._lasting: list[asyncio.Task[None]] = []
+        self._indexing = Indexing(assembly)
         self.health = Health(assembly, Running(self.watching, self._working))
         self.alarms = Alarms(assembly, make_outboxes(assembly.settings.alarms, assembly.clock))
         self.followers: list[Follower] = [self.alarms.follow]
@@ -285,6 +287,7 @@ class Service:
             if self.assembly.settings.schedule.reconcile_at_start:
                 worker.hint_everything("start")
         self._go_on("timetable", follow_clock(self._scheduler, self.assembly))
+        self._go_on("index", self._indexing.run())
         self._go_on("memory", give_back_memory(self.assembly))
         self._mind_health()
         self._scheduler.start()

@@ -6,6 +6,7 @@ Hints are merged until the worker looks: a burst of ten thousand events is one p
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from functools import partial
 
 import structlog
@@ -46,7 +47,8 @@ MOST_PATHS = 5000
 class Worker:
     """Runs the passes of one mirror, as hints and timers ask.
 
-    last: the latest pass. walks: how many looked at all of the folder or of the boards.
+    passed: hears of each pass that was made. last: the latest. walks: how many
+    looked at all of the folder or of the boards.
     """
 
     def __init__(self, mirror: Mirror, carrier: Carrier, schedule: ScheduleSettings) -> None:
@@ -69,6 +71,7 @@ class Worker:
         self._stopping = False
         self._retired = False
         self._was_paused = False
+        self.passed: Callable[[Look, Pass], None] = lambda _, __: None
         self.last: Pass | None = None
         self.walks = 0
 
@@ -178,6 +181,7 @@ class Worker:
         self.last = done
         self.walks += look.folder or look.boards
         self._count_pass("trouble" if done.troubles else "done")
+        self.passed(look, done)
         self._carrier.wake()
         self._wake.set()
         return done

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from io import BytesIO
 
+from PIL import Image
+
 from boardsync.formats import PNG, Format
 from boardsync.formats.kept import CLEANED, without_private
 from boardsync.formats.png import dimensions
@@ -18,6 +20,7 @@ from boardsync.picture.asked import AS_IT_IS, Asked
 from boardsync.picture.carried import png_texts
 from boardsync.picture.decode import (
     DEFAULT_LIMITS,
+    Decoded,
     Limits,
     decode,
     decode_recognised,
@@ -140,3 +143,9 @@ def looks_of(content: bytes, needs: Needs, limits: Limits = DEFAULT_LIMITS) -> L
     with refusing(f"the pixels of this {decoded.format.name} cannot be compared"):
         plain_ones = {pixel_digest(decoded.image), pixel_digest(without_key(decoded.image))}
         return Looks(pixel_digest(mend(decoded, needs).image), frozenset(plain_ones))
+
+
+def as_seen(decoded: Decoded) -> Image.Image:
+    """Return a picture as a person is to see it: upright, in sRGB, in a plain mode."""
+    everything = Needs(upright=True, srgb=True, plain_modes=True, palette_alpha=True)
+    return mend(decoded, everything).image
