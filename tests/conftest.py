@@ -9,7 +9,7 @@ import pytest
 
 from real.invokeai_server import RealInvokeAI
 
-pytest.register_assert_rewrite("real.mirror_kit")
+pytest.register_assert_rewrite("real.mirror_kit", "scenarios.ground", "scenarios.reality")
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ def upgrade() -> None:
         sa.Column("link", sa.Integer(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("shown", sa.BLOB()),
         sa.Column("noticed_ms", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("link"),
         sqlite_with_rowid=False,

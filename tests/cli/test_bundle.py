@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import pytest
 
+from boardsync.state.upgrade import HEAD
 from cli.place_kit import PATIENCE, Place, wait_until
 
 SECRETS = {
@@ -135,7 +136,7 @@ def test_it_holds_what_helps(place: SecretPlace, tmp_path: Path) -> None:
             name: json.loads(content)
             for name, content in place.bundle(tmp_path / "bundle.tar.gz").items()
         }
-    assert members["versions.json"]["schema"] == "0004"
+    assert members["versions.json"]["schema"] == HEAD
     assert members["versions.json"]["libraries"]["SQLAlchemy"]["version"]
     assert members["settings.json"]["servers"]["by-file"]["url"] == "http://127.0.0.1:9/below"
     assert members["settings.json"]["servers"]["by-variable"]["password"]["env"] == "TEST_PASSWORD"

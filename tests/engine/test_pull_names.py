@@ -237,8 +237,9 @@ async def test_a_lost_state_pulls_nothing_twice_and_sends_nothing(
     async with named(tmp_path, TEMPLATE) as here:
         here.disk = disk
         await here.restart()
-        same = generated("fox", 7)
-        for content in (same, same, generated("bear", 8)):
+        # Only attributes tell two files of the very same bytes apart.
+        twin = generated("fox", 7, noise=2 if isinstance(disk, Attributeless) else 1)
+        for content in (generated("fox", 7), twin, generated("bear", 8)):
             put(here, content)
         await here.look()
         before = here.local()

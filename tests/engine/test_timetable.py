@@ -86,6 +86,7 @@ class TestTimetable:
         names = {job.id for job in make_scheduler(here.assembly).get_jobs()}
         assert names == {
             "reconcile", "rescan", "prune", "check_database", "back_up", "purge_trash", "rehash",
+            "verify",
         }  # fmt: skip
 
     async def test_jobs_only_give_hints(self, here: World) -> None:

@@ -14,9 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.register_assert_rewrite("scenarios.ground", "scenarios.reality")
-
-from scenarios.ground import KINDS, PASSING_ON, Ground, ground  # noqa: E402
+from scenarios.ground import KINDS, PASSING_ON, Ground, ground
 
 
 @pytest.fixture

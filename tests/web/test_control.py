@@ -293,7 +293,7 @@ class TestAnswers:
             "/version", "/status", "/why", "/history", "/once", "/again",
             "/metrics",
             "/holds", "/holds/answer", "/trash", "/trash/restore", "/trash/purge", "/undo",
-            "/adopt", "/adopt/progress", "/adopt/survey",
+            "/adopt", "/adopt/progress", "/adopt/survey", "/verify", "/verify/progress",
             "/reload", "/mend", "/doctor/mend", "/bundle",
             "/health/live", "/health/ready", "/alarms/test", "/pause", "/resume", "/sync",
         }  # fmt: skip

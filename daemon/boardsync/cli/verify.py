@@ -40,7 +40,7 @@ def verify(context: Context, mirrors: tuple[str, ...], share: str, as_json: bool
 
     By their bytes where the server keeps them, else by their pixels. Nothing is changed; two items
     at a time are fetched, within the server's limits. A little of it is done by itself every day:
-    `schedule.verify_share`. Exit code 1: something strayed, or could not be looked at.
+    `schedule.verify_share`. Exit code 1: something strayed, or a mirror could not be looked at.
     """
     try:
         wanted = parse_share(share)

@@ -8,6 +8,8 @@ from boardsync.model import ActionKind
 from boardsync.state import transfers
 from boardsync.state.records import TransferRecord
 
+SENT_AGAIN = "asked for: sent again, as the settings have it prepared now"
+
 OF_FILES: Mapping[ActionKind, str] = {
     ActionKind.UPLOAD: "waiting to be sent",
     ActionKind.DOWNLOAD: "waiting for its item to be fetched",

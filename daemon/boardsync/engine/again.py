@@ -94,7 +94,7 @@ def _send_again(c: Connection, mirror: Mirror, sent: Iterable[list[LinkRecord]])
     for batch in sent if mirror.settings.direction.pushes else ():
         planned = [
             sending_again(mirror, link) for link in batch
-            if link.made != "pull" and _may_become_another(c, mirror, link)
+            if _is_own(link) and _may_become_another(c, mirror, link)
         ]  # fmt: skip
         if planned:
             run = runs.begin(c, mirror.number, CAUSE, moment) if run is None else run
@@ -102,6 +102,11 @@ def _send_again(c: Connection, mirror: Mirror, sent: Iterable[list[LinkRecord]])
     if run is not None:
         runs.count(c, run, moment, planned=count)
     return count
+
+
+def _is_own(link: LinkRecord) -> bool:
+    """Tell whether a link's item was sent by us, and so can be sent again."""
+    return link.made == "push" or link.recipe is not None
 
 
 def _may_become_another(c: Connection, mirror: Mirror, link: LinkRecord) -> bool:
@@ -133,6 +138,9 @@ def _file_again(c: Connection, mirror: Mirror, path: bytes) -> list[str]:
         if link.state in PARTED or not item_there:
             links.forget(c, link.id)
             done.append(f"its link to item {show(link.item_id)} is forgotten")
+        elif link.state == LinkState.AGREED.value and not _is_own(link):
+            if strayed.accept(c, link.id):
+                done.append(f"item {show(link.item_id)} is taken as it is")
         elif link.state == LinkState.AGREED.value and _send_again(c, mirror, [[link]]):
             done.append("it is sent again if its item strayed, or it is prepared otherwise now")
     return done

@@ -19,7 +19,6 @@ from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.landing import Landed, disk_error, finish_temporary, open_temporary
 from boardsync.engine.pull_names import Namer, Names, Numbered
-from boardsync.engine.pull_sidecars import write_sidecar_of
 from boardsync.engine.pull_waits import is_overtaken, wait_instead
 from boardsync.engine.pulled_before import file_pulled_before
 from boardsync.engine.sweep import temporary_name
@@ -89,6 +88,8 @@ class Puller:
             await self._fetch_to(board, transfer, item, temporary)
         finally:
             self._mirror.fetching.discard(temporary)
+            if not self._mirror.fetching:
+                self._namer.rest()
 
     async def _fetch_to(
         self, board: BoardRecord, transfer: TransferRecord, item: Item, temporary: bytes
@@ -119,11 +120,21 @@ class Puller:
             if not await self._is_there(transfer, known, digest):
                 return False
             if await self._agree(board, transfer, item, known, digest, if_free=True):
-                await write_sidecar_of(self._mirror, board, item, known, digest)
+                await self._write_sidecar(board, item, known, digest)
                 return True
             # Another item with the same bytes has just been found to be this file: look for one
             # more. A file that has its item is not found again.
         return False
+
+    async def _write_sidecar(
+        self, board: BoardRecord, item: Item, path: bytes, digest: str
+    ) -> None:  # fmt: skip
+        if self._mirror.settings.pull.sidecar is None:
+            return
+        # Imported late, with all that reads generation data: few mirrors ask for it.
+        from boardsync.engine.pull_sidecars import write_sidecar_of
+
+        await write_sidecar_of(self._mirror, board, item, path, digest)
 
     async def _describe(self, board: BoardRecord, transfer: TransferRecord) -> Item:
         assert transfer.item_id is not None  # noqa: S101
@@ -187,7 +198,7 @@ class Puller:
         while final is not None:
             await self._note_placing(transfer, item, final, landed)
             if await asyncio.to_thread(self._put, final, landed):
-                await write_sidecar_of(self._mirror, board, item, final, landed.digest)
+                await self._write_sidecar(board, item, final, landed.digest)
                 await self._agree(board, transfer, item, final, landed.digest)
                 log.info("downloaded", path=final, item=item.item_id, board=board.name)
                 return
@@ -284,7 +295,7 @@ class Puller:
         if await self._holds(transfer.final, transfer.got):
             await asyncio.to_thread(self._settle, transfer.final)
             await self._clear(transfer.temporary)
-            await write_sidecar_of(self._mirror, board, fetched, transfer.final, transfer.got)
+            await self._write_sidecar(board, fetched, transfer.final, transfer.got)
             await self._agree(board, transfer, fetched, transfer.final, transfer.got)
             return True
         if not await self._holds(transfer.temporary, transfer.got):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from datetime import datetime, tzinfo
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from boardsync.engine.context import Mirror
 from boardsync.engine.landing import Landed
@@ -17,12 +17,14 @@ from boardsync.errors import PictureRefused
 from boardsync.files.snapshot import read_snapshot, reading
 from boardsync.formats import HEAD_SIZE, format_by_extension, sniff
 from boardsync.local.ignore import Rules
-from boardsync.metadata import GenerationData, read_content
 from boardsync.model import Item, LinkState
 from boardsync.plan.names import numbered_path, safe_name, split_extension
 from boardsync.plan.naming import GENERATED, Template, Values, parse
 from boardsync.state import links
 from boardsync.state.records import BoardRecord, TransferRecord
+
+if TYPE_CHECKING:
+    from boardsync.metadata import GenerationData
 
 MOST_NUMBERS = 10_000
 
@@ -73,6 +75,10 @@ class Namer:
         directory = self._mirror.layout.pull_directory(board.subfolder)
         return directory + b"/" + local_name(item_id, extension)
 
+    def rest(self) -> None:
+        """Forget what directories held: nothing is on its way."""
+        self._taken.forget_listings()
+
     async def names(
         self, board: BoardRecord, transfer: TransferRecord, item: Item, landed: Landed
     ) -> Names:
@@ -85,31 +91,37 @@ class Namer:
         path = partial(_path, self.template, values, extension)
         if not self.template.counts:
             path = partial(numbered_path, path(1))
+        if self._mirror.rules().verdict(directory + b"/" + path(1), False) is not None:
+            # Nobody would see such a file: it would be fetched again after a lost state.
+            return Numbered(self.target(board, transfer, item.item_id, extension))
         free = partial(self._taken.first_free, directory, path, transfer.id)
         return Templated(self._mirror, transfer, landed, free)
 
     def _values(self, template: Template, board: BoardRecord, item: Item, landed: Landed) -> Values:
-        data = self._generation(landed) if template.fields & GENERATED else GenerationData()
+        data = self._generation(landed) if template.fields & GENERATED else None
         return Values(
             made=_moment(item.created_ms, self._mirror.brake.wall.zone),
             board=board.name,
             item=item.item_id,
-            prompt=None if data.prompt is None else data.prompt.value,
-            seed=None if data.seed is None else data.seed.value,
-            model=None if data.model is None else data.model.value,
+            prompt=None if data is None or data.prompt is None else data.prompt.value,
+            seed=None if data is None or data.seed is None else data.seed.value,
+            model=None if data is None or data.model is None else data.model.value,
             width=landed.width or item.width,
             height=landed.height or item.height,
         )
 
-    def _generation(self, landed: Landed) -> GenerationData:
+    def _generation(self, landed: Landed) -> GenerationData | None:
         """Read how a picture was made. One that says nothing, or nonsense, tells nothing."""
+        # Imported late: few mirrors name their files by what is in them.
+        from boardsync.metadata import read_content
+
         path, mirror = self._mirror.absolute(landed.temporary), self._mirror
         try:
             content = read_snapshot(path, mirror.limits().max_bytes, mirror.disk).content
             with DECODING:
                 return read_content(content)
         except PictureRefused:
-            return GenerationData()
+            return None
 
     def _extension(self, item: Item, landed: Landed) -> str:
         """Return the extension of the very bytes, whatever the server calls them."""

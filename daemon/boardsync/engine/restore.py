@@ -15,6 +15,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from boardsync.engine.action_words import SENT_AGAIN
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.report import show
@@ -78,6 +79,7 @@ class Restorer:
         with mirror.state.read() as connection:
             board = places.board_by_id(connection, entry.board)
             known = _links_of_item(connection, entry)
+            _demand_no_successor(connection, entry)
         there = await asyncio.to_thread(self._files_there, known)
         await self._release(known)
         require_server(mirror)
@@ -209,6 +211,18 @@ class Restorer:
         links.change(c, number, moment, path=final, state=state.value)
         runs.count(c, self._run, moment)
         return agreed
+
+
+def _demand_no_successor(c: Connection, entry: TrashRecord) -> None:
+    """Raise Refused where a picture was sent again and lies on its board: two would be doubles."""
+    if entry.reason != SENT_AGAIN:
+        return
+    for link in links.of_digest(c, entry.mirror, str(entry.digest)):
+        if link.board == entry.board and link.state == LinkState.AGREED.value:
+            raise Refused(
+                f"kept in the trash: its picture was sent again and is item {show(link.item_id)};"
+                f" `boardsync undo` of run {link.run} takes that back first"
+            )
 
 
 def _links_of_item(c: Connection, entry: TrashRecord) -> list[LinkRecord]:

@@ -14,6 +14,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
+from boardsync.engine.action_words import SENT_AGAIN
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.parcel import prepare_for, require_whole
@@ -27,13 +28,11 @@ from boardsync.state.records import BoardRecord, LinkRecord, TransferRecord
 
 log = structlog.get_logger(__name__)
 
-REASON = "asked for: sent again, as the settings have it prepared now"
-
 
 def sending_again(mirror: Mirror, link: LinkRecord) -> tuple[int, Action]:
     """Return what is to be planned for a link, with our number of its board."""
     return link.board, Action(
-        ActionKind.SEND_AGAIN, mirror.key, REASON, path=link.path, digest=link.digest,
+        ActionKind.SEND_AGAIN, mirror.key, SENT_AGAIN, path=link.path, digest=link.digest,
         item_id=link.item_id, version=link.version, token=token_for(mirror.key, link.digest),
         link=link.id,
     )  # fmt: skip
@@ -76,14 +75,17 @@ class AgainSender(Remover):
         mark = marks.get(item.item_id)
         if mark is None or (mark.mirror, mark.file) != (self._mirror.key, link.digest):
             raise FileChanging("its item is not what this mirror sent")
-        with self._mirror.state.read() as connection:
-            strayed_now = strayed.words_of(connection, link.id) is not None
-        if not strayed_now:
-            await asyncio.to_thread(self._demand_another_recipe, link, mark)
+        await asyncio.to_thread(self._demand_sending, link, mark)
 
-    def _demand_another_recipe(self, link: LinkRecord, mark: Mark) -> None:
-        """Prepare the file once more, to see whether anything would be different."""
+    def _demand_sending(self, link: LinkRecord, mark: Mark) -> None:
+        """Prepare the file once more, to see whether it would be sent, and be anything else."""
         mirror = self._mirror
+        with mirror.state.read() as connection:
+            strayed_now = strayed.words_of(connection, link.id) is not None
+        if not mirror.settings.direction.pushes:
+            raise FileChanging("this mirror only pulls")
+        if mirror.rules().verdict(link.path, False) is not None:
+            raise FileChanging("a rule leaves its file alone")
         try:
             path, most = mirror.absolute(link.path), mirror.limits().max_bytes
             snapshot = read_snapshot(path, most, mirror.disk)
@@ -94,7 +96,7 @@ class AgainSender(Remover):
         except PictureRefused as error:
             log.warning("stays as it was sent", path=link.path, reason=str(error))
             raise FileChanging(f"it would be refused now: {error}") from error
-        if recipe == mark.recipe:
+        if recipe == mark.recipe and not strayed_now:
             raise FileChanging("it would be prepared as it was")
 
     def _made_room(

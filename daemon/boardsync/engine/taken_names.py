@@ -66,6 +66,11 @@ class TakenNames:
                 number += 1
             return None
 
+    def forget_listings(self) -> None:
+        """Forget what is listed, with the names that were given: those are there by now."""
+        with self._lock:
+            self._listings.clear()
+
     def _after_the_taken(self, base: bytes, path: Callable[[int], bytes], number: int) -> int:
         """Return a number from this one on whose name is free, in few steps.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from functools import partial
@@ -64,10 +64,11 @@ class Fate(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A fate, and in words why."""
+    """A fate, and in words why. shown: the digest of what strayed, if it shows anything."""
 
     fate: Fate
     words: str = ""
+    shown: str | None = None
 
 
 @dataclass(slots=True)
@@ -178,10 +179,7 @@ class _Verifier:
                 if item.board_id == board.server_id and not item.trashed:
                     there[board.id, item.item_id] = item
         self._mirror.gate.worked()
-        verdicts = await asyncio.gather(
-            *(self._verdict(one, there.get((one.board, one.item_id))) for one in some)
-        )
-        found = list(zip(some, verdicts, strict=True))
+        found = list(zip(some, await self._verdicts(some, there), strict=True))
         for one, verdict in found:
             self._tell(one, boards[one.board], verdict)
         news = await self._mirror.state.write(partial(_note, found, now_ms(self._mirror.clock)))
@@ -191,6 +189,21 @@ class _Verifier:
                 mirror=self._mirror.name, path=one.path, item=one.item_id,
                 board=boards[one.board].name,
             )  # fmt: skip
+
+    async def _verdicts(
+        self, some: Sequence[Verifiable], there: Mapping[tuple[int, str], Item]
+    ) -> list[Verdict]:
+        """Return the verdicts, in order; raises the first error when all have come to an end."""
+        told = await asyncio.gather(
+            *(self._verdict(one, there.get((one.board, one.item_id))) for one in some),
+            return_exceptions=True,
+        )
+        verdicts = []
+        for one in told:
+            if isinstance(one, BaseException):
+                raise one
+            verdicts.append(one)
+        return verdicts
 
     def _tell(self, one: Verifiable, board: BoardRecord, verdict: Verdict) -> None:
         told, fate = self.told, verdict.fate
@@ -221,6 +234,8 @@ class _Verifier:
                 return Verdict(Fate.GONE)
             except PictureRefused as error:
                 return Verdict(Fate.STRAYED, f"it cannot be shown: {error}")
+            except Refused as error:
+                return Verdict(Fate.UNKNOWN, str(error))
             except FileChanging:
                 return Verdict(Fate.UNKNOWN, "the server is still writing it")
 
@@ -234,7 +249,9 @@ class _Verifier:
             shown = got.digest
         else:
             shown = await asyncio.to_thread(self._pixels, sink.getvalue())
-        return Verdict(Fate.SAME) if shown == expected else Verdict(Fate.STRAYED, DIFFERS)
+        if shown == expected:
+            return Verdict(Fate.SAME)
+        return Verdict(Fate.STRAYED, DIFFERS, shown)
 
     def _compares_bytes(self, one: Verifiable) -> bool:
         """Tell whether bytes say it: a server's own file is the same each time it is fetched."""
@@ -243,7 +260,7 @@ class _Verifier:
     def _expected(self, one: Verifiable) -> str | Verdict:
         """Return the digest of what the item is to show, or why there is none. In a thread."""
         if one.made == PULLED:
-            return one.digest
+            return one.sent or one.digest
         if self._by_bytes and (one.sent or one.recipe in (None, ORIGINAL)):
             return one.sent or one.digest
         if self._by_bytes:
@@ -265,8 +282,8 @@ class _Verifier:
             return Verdict(Fate.UNKNOWN, "its file cannot be read now")
 
     def _pixels(self, content: bytes) -> str:
-        with DECODING:
-            return pixel_digest_of(content, self._mirror.limits())
+        with DECODING:  # within what any picture may have: the mirror's limits are for sending
+            return pixel_digest_of(content)
 
 
 def _note(
@@ -274,7 +291,8 @@ def _note(
 ) -> list[Verifiable]:
     """Record it; return what is news."""
     strayed.forget(c, [one.id for one, verdict in found if verdict.fate is Fate.SAME])
+    lost = [(one, verdict) for one, verdict in found if verdict.fate is Fate.STRAYED]
     return [
-        one for one, verdict in found
-        if verdict.fate is Fate.STRAYED and strayed.note(c, one, verdict.words, now_ms)
+        one for one, verdict in lost
+        if strayed.note(c, one, verdict.words, verdict.shown, now_ms)
     ]  # fmt: skip

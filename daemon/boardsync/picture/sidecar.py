@@ -9,8 +9,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any, Final
-from xml.sax.saxutils import escape
 
 from boardsync.picture.generation import GenerationData, Lora, Told
 from boardsync.plan.sidecars import NO_CHECKSUM, Kind, signed
@@ -156,4 +156,4 @@ def _lora(lora: Lora) -> str:
 
 def _text(value: object) -> str:
     """Return a value for XML. What XML cannot hold at all is replaced."""
-    return escape(_NOT_XML.sub("\ufffd", str(value))).replace("\r", "&#13;")
+    return escape(_NOT_XML.sub("\ufffd", str(value)), quote=False).replace("\r", "&#13;")

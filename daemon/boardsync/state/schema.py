@@ -454,10 +454,11 @@ strayed = Table(
     Column("link", Integer, primary_key=True),
     Column("version", Text, nullable=False),
     Column("words", Words, nullable=False),
+    Column("shown", Digest),
     Column("noticed_ms", Integer, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Links whose item, in this version, does not show what was sent."""
+"""Links whose item, in this version, does not show what was sent. shown: its bytes, or pixels."""
 
 doubled = Table(
     "doubled",

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import LinkState
 from boardsync.state.rows import to_record
 from boardsync.state.schema import board, link, strayed
 
-REMEDY = "`boardsync again PATH` puts it into the trash and sends the file anew"
+REMEDY = (
+    "`boardsync again PATH` puts it into the trash and sends the file anew; one that was pulled or"
+    " adopted is taken as it is then"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +78,35 @@ def page(
     return [to_record(Verifiable, row) for row in connection.execute(query)]
 
 
-def note(connection: Connection, one: Verifiable, words: str, now_ms: int) -> bool:
-    """Record that an item strayed; tell whether that is news."""
-    row = {"link": one.id, "version": one.version, "words": words, "noticed_ms": now_ms}
+def note(
+    connection: Connection, one: Verifiable, words: str, shown: str | None, now_ms: int
+) -> bool:
+    """Record that an item strayed; tell whether that is news.
+
+    shown: the digest that it was compared by; None where it shows nothing.
+    """
+    row = {
+        "link": one.id, "version": one.version, "words": words, "shown": shown,
+        "noticed_ms": now_ms,
+    }  # fmt: skip
     columns = (strayed.c.version, strayed.c.words)
     known = connection.execute(select(*columns).where(strayed.c.link == one.id)).first()
     if known is not None and (known.version, known.words) == (one.version, words):
         return False
     fresh = insert(strayed).values(row)
     connection.execute(fresh.on_conflict_do_update(index_elements=["link"], set_=row))
+    return True
+
+
+def accept(connection: Connection, number: int) -> bool:
+    """Take an item as it is from now on; tell whether it had strayed."""
+    row = connection.execute(select(strayed.c.shown).where(*_STILL, link.c.id == number)).first()
+    if row is None:
+        return False
+    if row.shown is not None:
+        taken = {"sent": row.shown, "pixels": row.shown}
+        connection.execute(update(link).where(link.c.id == number).values(taken))
+    forget(connection, [number])
     return True
 
 

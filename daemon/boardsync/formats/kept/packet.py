@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape
 
 from boardsync.formats.embedded import xmp
 from boardsync.formats.embedded.texts import Findings
@@ -45,7 +45,7 @@ def _packet(told: dict[str, str]) -> bytes:
     spaces = "".join(
         f' xmlns:{prefix}="{_SPACES.get(prefix, f"urn:{prefix}")}"' for prefix in prefixes
     )
-    body = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in told.items())
+    body = "".join(f"<{name}>{escape(value, quote=False)}</{name}>" for name, value in told.items())
     return (
         '<x:xmpmeta xmlns:x="adobe:ns:meta/">'
         '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from weakref import WeakSet
 
 from boardsync.servers.port import Server
-from boardsync.servers.wrappers.keeping import Keeping
-from boardsync.servers.wrappers.kept import KeptPictures
 from boardsync.servers.wrappers.limited import Limited, Sharing, Slots
 from boardsync.servers.wrappers.metered import Meter, Metered
 from boardsync.servers.wrappers.retrying import Pauses, Retrying
@@ -83,4 +81,8 @@ def compose(server: Server, policy: Policy, meter: Meter, keep: bytes | None = N
     can = server.capabilities
     if keep is None or can.trash or not can.deletes:
         return whole
+    # Imported late: few kinds need it.
+    from boardsync.servers.wrappers.keeping import Keeping
+    from boardsync.servers.wrappers.kept import KeptPictures
+
     return Keeping(whole, KeptPictures(keep))
