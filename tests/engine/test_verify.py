@@ -12,7 +12,7 @@ import pytest
 from boardsync.engine import report
 from boardsync.engine.again import again_everywhere
 from boardsync.engine.steering import pause
-from boardsync.engine.verify import DIFFERS, Verified, verify, verify_share
+from boardsync.engine.verify import DIFFERS, TORN, Verified, verify, verify_share
 from boardsync.engine.why import why
 from boardsync.formats import JPEG, PNG
 from boardsync.model import Capabilities, Item, Upload
@@ -136,6 +136,10 @@ async def test_what_is_gone_or_still_written_is_no_stray(here: World) -> None:
     told = await verified(here)
     assert counts(told) == (4, 2, 0, 1, 0, 1)
     assert list(told.unknown) == ["the server is still writing it"]
+    here.clock.skip(120.0)
+    told = await verified(here)
+    assert counts(told) == (4, 2, 1, 1, 0, 0)
+    assert [one["words"] for one in told.strayed] == [TORN]
 
 
 async def test_a_file_that_was_changed_tells_nothing_where_pixels_count(

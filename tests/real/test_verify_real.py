@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -26,6 +28,8 @@ def test_what_a_servers_disk_spoilt_is_found_and_nothing_else(setup: Setup) -> N
     whole = images[items[names[4]]].read_bytes()
     images[items[names[4]]].write_bytes(whole[: len(whole) // 2])
 
+    with closing(sqlite3.connect(setup.state)) as state, state:
+        state.execute("UPDATE link SET since_ms = since_ms - 120000")  # long after it was sent
     done = setup.run("verify", "--json")
     assert done.stdout, done.stderr
     [told] = json.loads(done.stdout)["mirrors"]

@@ -23,6 +23,7 @@ from boardsync.engine.assembly import Assembly
 from boardsync.engine.at_work import AtWork, Progress, told_in
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.lookup import GHOST_SECONDS
 from boardsync.engine.once import chosen_workers
 from boardsync.engine.parcel import DECODING, prepare_for
 from boardsync.engine.report import show
@@ -50,6 +51,7 @@ AT_ONCE = 2
 MOST_TOLD = 10_000
 PULLED = "pull"
 DIFFERS = "it shows another picture than the one that was sent"
+TORN = "the server has no whole picture of its size"
 
 
 class Fate(Enum):
@@ -237,7 +239,9 @@ class _Verifier:
             except Refused as error:
                 return Verdict(Fate.UNKNOWN, str(error))
             except FileChanging:
-                return Verdict(Fate.UNKNOWN, "the server is still writing it")
+                if now_ms(self._mirror.clock) - one.since_ms < GHOST_SECONDS * 1000:
+                    return Verdict(Fate.UNKNOWN, "the server is still writing it")
+                return Verdict(Fate.STRAYED, TORN)
 
     async def _compared(self, one: Verifiable, item: Item) -> Verdict:
         expected = await asyncio.to_thread(self._expected, one)

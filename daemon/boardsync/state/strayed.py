@@ -36,6 +36,7 @@ class Verifiable:
     sent: str | None
     pixels: str | None
     recipe: str | None
+    since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
