@@ -29,21 +29,20 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 async def give_back_memory(assembly: Assembly) -> None:
     """Until cancelled, give back what was taken since the last time, once there is no work."""
-    lowest, walks = 0, -1
+    then = 0
     while True:
         await assembly.clock.sleep(SECONDS)
         if any(carrier.under_way for carrier in assembly.carriers.values()):
             continue
-        # In the middle of a walk much is in use: what came of that look tells nothing afterwards.
-        walked = sum(worker.walks for worker in assembly.workers.values())
-        if walked == walks and resident_bytes() < lowest + GROWN:
+        # Less than then, too: in the middle of a walk much was in use that is free now.
+        if abs(resident_bytes() - then) < GROWN:
             continue
         try:
             await assembly.state.rest()
             await asyncio.to_thread(trim)
         except BoardsyncError as error:
             log.debug("memory was not given back", why=str(error))
-        lowest, walks = resident_bytes(), walked
+        then = resident_bytes()
 
 
 def resident_bytes() -> int:
