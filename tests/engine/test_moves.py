@@ -61,6 +61,23 @@ async def test_an_item_that_is_moved_between_boards_moves_its_file(tmp_path: Pat
         assert await here.quiet()
 
 
+async def test_an_item_that_goes_to_the_roots_board_brings_its_file_into_the_root(
+    tmp_path: Path,
+) -> None:
+    async with world(tmp_path, boards="by-subfolder", policies=TRASH) as here:
+        here.write("hands/deep/a.png", seed=1)
+        here.write("b.png", seed=2)
+        await here.look()
+        here.server.relocate(here.items("hands")[0].item_id, here.board("m").board_id)
+
+        result = await here.look()
+
+        assert (result.uploaded, result.downloaded, result.moved) == (0, 0, 1)
+        assert set(here.local()) == {"a.png", "b.png"}
+        assert await here.quiet()
+        assert "deep" not in {one.name for one in await here.server.boards()}
+
+
 async def test_a_renamed_folder_renames_the_board_that_we_made(tmp_path: Path) -> None:
     async with world(tmp_path, boards="by-subfolder", policies=TRASH) as here:
         for seed in range(5):

@@ -92,3 +92,35 @@ def test_examples_of_paths(layout: Layout, path: bytes, subfolder: bytes, pulled
 def test_a_mirror_that_does_not_pull_has_no_place_for_pulls() -> None:
     with pytest.raises(ValueError, match="does not pull"):
         Layout(pull_into=None).pull_directory(b"")
+
+
+@given(_layouts, _paths, _names)
+def test_a_file_whose_item_went_to_another_board_belongs_to_that_board(
+    layout: Layout, path: bytes, name: bytes
+) -> None:
+    # The folder that the root's pulls go to is no board.
+    assume(layout.by_subfolder and name != (layout.pull_into or b"").split(b"/")[0])
+    for subfolder in (b"", name):
+        moved = layout.moved(path, subfolder)
+        assert layout.subfolder_of(moved) == subfolder
+        assert moved.rsplit(b"/", 1)[-1] == path.rsplit(b"/", 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("path", "subfolder", "moved"),
+    [
+        (b"hands/a.png", b"faces", b"faces/a.png"),
+        (b"hands/deep/a.png", b"faces", b"faces/deep/a.png"),
+        (b"a.png", b"faces", b"faces/a.png"),
+        (b"outputs/deep/a.png", b"faces", b"faces/outputs/deep/a.png"),
+        (b"hands/a.png", b"", b"a.png"),
+        (b"hands/outputs/deep/a.png", b"", b"outputs/deep/a.png"),
+        # A directory of the root would be another board's.
+        (b"hands/deep/a.png", b"", b"a.png"),
+        (b"hands/deep/deeper/a.png", b"", b"a.png"),
+    ],
+)
+def test_a_moved_file_keeps_its_place_below_its_board(
+    path: bytes, subfolder: bytes, moved: bytes
+) -> None:
+    assert NESTED.moved(path, subfolder) == moved

@@ -150,13 +150,11 @@ class Mover:
         """The transfer's board is where the item is now."""
         mirror, link = self._mirror, self._link(transfer)
         with mirror.state.read() as connection:
-            source = places.board_by_id(connection, link.board)
             board = places.board_by_id(connection, transfer.board)
         found = await mirror.server.items(board.server_id, [link.item_id])
         if not found or (found[0].board_id, found[0].version) != (board.server_id, link.version):
             raise ItemChanged("its item was moved again, or changed, meanwhile")
-        below = link.path[len(source.subfolder) + 1 :] if source.subfolder else link.path
-        wanted = board.subfolder + b"/" + below if board.subfolder else below
+        wanted = mirror.layout.moved(link.path, board.subfolder)
         final = await self._rename(transfer, link.path, link.digest, wanted)
         await self._file_moved(transfer, link, board, found[0], final)
 

@@ -34,6 +34,19 @@ class Layout:
             raise ValueError("this mirror does not pull")
         return subfolder + b"/" + self.pull_into if subfolder else self.pull_into
 
+    def moved(self, path: bytes, subfolder: bytes) -> bytes:
+        """Return where a file belongs whose item went to a subfolder's board; b"" for the root's.
+
+        What lies below its own subfolder keeps its place there, except in the root: a directory
+        of the root is another board's.
+        """
+        own = self.subfolder_of(path)
+        below = path[len(own) + 1 :] if own else path
+        wanted = subfolder + b"/" + below if subfolder else below
+        if self.subfolder_of(wanted) == subfolder:
+            return wanted
+        return below.rsplit(b"/", 1)[-1]
+
     def _below_into(self, path: bytes) -> bool:
         into = self.pull_into
         return into is not None and (path == into or path.startswith(into + b"/"))
