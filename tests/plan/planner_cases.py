@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from itertools import product
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from boardsync.model import Category, LinkState, Mark
@@ -31,7 +31,10 @@ CASES = int(os.environ.get("PLANNER_CASES", "2000"))
 
 def thorough(percent: int) -> settings:
     """Give a test so much of all random cases. The shares of all tests are 100 together."""
-    return settings(max_examples=max(1, CASES * percent // 100), deadline=None, database=None)
+    return settings(
+        max_examples=max(1, CASES * percent // 100), deadline=None, database=None,
+        suppress_health_check=[HealthCheck.too_slow],  # a busy machine is no finding
+    )  # fmt: skip
 
 
 _STATES = tuple(LinkState)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from boardsync.model import Action, ActionKind, Category, LinkState
 from boardsync.plan.cases import (
+    AWAITED,
     FileCase,
     ItemCase,
     KnownLink,
@@ -333,3 +334,13 @@ def test_a_pulled_file_is_linked_with_its_own_item_although_a_copy_was_sent() ->
 
     assert action is not None
     assert (action.kind, action.item_id) == (ActionKind.LINK, "pulled")
+
+
+def test_a_copy_is_linked_only_when_no_item_that_comes_down_may_be_what_it_is() -> None:
+    case = FileCase(PATH, DIGEST, of_digest=(known(b"b.png"),), pulled=True)
+    assert kind_of(case) is ActionKind.LINK
+    assert kind_of(replace(case, awaited=True)) is None
+    assert decide_file(MIRROR, replace(case, awaited=True)).reason == AWAITED
+    # Its own origin tells more than a time does.
+    origin = OwnItem("pulled", "1")
+    assert kind_of(replace(case, awaited=True, origin=origin)) is ActionKind.LINK

@@ -126,7 +126,8 @@ def test_a_picture_is_only_removed_when_its_other_side_is_gone_and_the_settings_
         assert case.file is FileSide.ABSENT
         assert case.item is ItemSide.SAME or (case.item is ItemSide.CHANGED and case.item_file)
         assert policy.file_deleted is WhenDeleted.TRASH
-        assert case.renamed_to is None
+        # Where items cannot be moved, a file that goes to another board is sent there anew.
+        assert case.renamed_to is None or (case.home not in (None, 1) and not policy.moves)
         assert case.settled
         assert case.consent in (None, Consent.APPROVED)
         assert not case.shared
@@ -276,3 +277,13 @@ def test_an_edited_copy_of_a_file_parts_so_that_both_are_kept() -> None:
     changed = replace(case, file=FileSide.CHANGED, file_digest=B)
     assert decide(changed).parted is LinkState.ITEM_GONE
     assert decide(changed, Policy(both_changed=WhenBothChanged.LOCAL)).parted is None
+
+
+def test_where_items_cannot_be_moved_a_moved_files_item_is_removed_and_says_why() -> None:
+    case = replace(CASE, file=FileSide.ABSENT, renamed_to=b"other/a.png", home=2)
+    policy = Policy(file_deleted=WhenDeleted.TRASH, moves=False)
+    action = decide(case, policy).action
+    assert action is not None
+    assert action.kind is ActionKind.TRASH_ITEM
+    assert "moves no items" in action.reason
+    assert kind(decide(case, replace(policy, moves=True))) is ActionKind.MOVE_ITEM

@@ -15,12 +15,12 @@ from sqlalchemy import Connection
 
 from boardsync.engine.context import Mirror
 from boardsync.engine.decide_links import Parting, decide_links
-from boardsync.engine.pulled_before import suspected_items, unhashed_items
+from boardsync.engine.pulled_before import is_awaited, suspected_items, unhashed_items
 from boardsync.files.durable import settle_name
 from boardsync.files.origin import Origin, read_origin
 from boardsync.local.listed import Listed
 from boardsync.model import Action, ActionKind, LinkState
-from boardsync.plan.cases import FileCase, decide_file, decide_item
+from boardsync.plan.cases import AWAITED, FileCase, decide_file, decide_item
 from boardsync.plan.layout import Layout
 from boardsync.state import (
     cases,
@@ -75,7 +75,7 @@ def decide(
     found = decide_links(mirror, boards, everything=paths is None)
     plan = Plan(found.actions, found.partings, found.held, found.judged, found.waiting, changed)
     actions = [
-        one for one in _file_actions(mirror, boards, plan, paths)
+        one for one in _file_actions(mirror, boards, search, plan, paths)
         if one[1].path not in found.claims
     ]  # fmt: skip
     if mirror.policy().one_item:
@@ -105,8 +105,9 @@ def decide(
 
 
 def _file_actions(
-    mirror: Mirror, boards: Boards, plan: Plan, paths: Sequence[bytes] | None
-) -> Iterator[tuple[int, Action]]:
+    mirror: Mirror, boards: Boards, search: dict[int, set[str]], plan: Plan,
+    paths: Sequence[bytes] | None,
+) -> Iterator[tuple[int, Action]]:  # fmt: skip
     policy = mirror.policy()
     with mirror.state.read() as connection:
         for batch in _open_batches(connection, mirror, paths):
@@ -117,9 +118,15 @@ def _file_actions(
                     if pushed:
                         _block(plan, "their board was not seen whole yet", len(pushed))
                     continue
-                found = cases.file_cases(connection, mirror.number, mirror.key, board.id, files)
-                for case in _with_origins(mirror, connection, board, list(found)):
-                    action = decide_file(mirror.key, case, policy).action
+                found = list(
+                    cases.file_cases(connection, mirror.number, mirror.key, board.id, files)
+                )
+                matching = search.get(board.id)
+                for case in _with_origins(mirror, connection, board, found, matching):
+                    verdict = decide_file(mirror.key, case, policy)
+                    action = verdict.action
+                    if verdict.reason == AWAITED:
+                        _block(plan, "items that come down may be what they are", 1)
                     if action is not None and not _may_be_moved(
                         mirror, connection, plan, case, action
                     ):
@@ -186,10 +193,12 @@ def _may_be_moved(
 
 
 def _with_origins(
-    mirror: Mirror, connection: Connection, board: BoardRecord, found: list[FileCase]
-) -> Iterator[FileCase]:
+    mirror: Mirror, connection: Connection, board: BoardRecord, found: list[FileCase],
+    matching: Collection[str] | None,
+) -> Iterator[FileCase]:  # fmt: skip
     """Add to files that nothing else is known of what they say themselves of their origin."""
-    layout, pushes, durable = mirror.layout, mirror.settings.direction.pushes, set[bytes]()
+    layout, durable = mirror.layout, set[bytes]()
+    pulls, pushes = mirror.settings.direction.pulls, mirror.settings.direction.pushes
     told = {
         case.path: origin for case in found
         if not (case.of_path or case.own)
@@ -205,8 +214,14 @@ def _with_origins(
             item, changed = None, False  # where names are ids, this may be another picture's
         if item is not None and not _settled(mirror, case.path, durable):
             continue
+        awaited = (
+            pulls and item is None and bool(case.of_digest)
+            and is_awaited(mirror, connection, board, case, matching)
+        )  # fmt: skip
         pulled = not pushes or layout.is_pulled_area(case.path)
-        yield replace(case, origin=item, origin_changed=changed, pulled=pulled)
+        yield replace(
+            case, origin=item, origin_changed=changed, pulled=pulled, awaited=awaited
+        )  # fmt: skip
 
 
 def _settled(mirror: Mirror, path: bytes, durable: set[bytes]) -> bool:

@@ -8,7 +8,7 @@ What has the time and the size of an item is compared with it, byte by byte.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from io import BytesIO
 
 from sqlalchemy import Connection
@@ -17,6 +17,7 @@ from boardsync.engine.context import Mirror, Times
 from boardsync.errors import FileChanging, Missing
 from boardsync.files.snapshot import Snapshot
 from boardsync.model import Action, ActionKind, Item
+from boardsync.plan.cases import FileCase, decide_item
 from boardsync.state import cases, items_seen, links, observations, transfers
 from boardsync.state.records import BoardRecord
 
@@ -88,6 +89,29 @@ def suspected_items(
         made = suspects(times_of(mirror, connection, board), mtime_ns)
         found.update((board, item_id) for item_id in made)
     return found
+
+
+def is_awaited(
+    mirror: Mirror, connection: Connection, board: BoardRecord, case: FileCase,
+    matching: Collection[str] | None,
+) -> bool:  # fmt: skip
+    """Tell whether an item comes down that a file may have been pulled from, told from its time.
+
+    Where a board has one picture twice, such a file is not taken for the other item's: this one
+    would be fetched once more. matching: the items that the settings' search finds.
+    """
+    times = times_of(mirror, connection, board.id)
+    file = observations.find_file(connection, mirror.number, case.path) if times else None
+    made = [] if file is None else suspects(times, file.mtime_ns)
+    free = list(cases.unlinked_items(connection, board.id, made)) if made else []
+    if not free:
+        return False
+    policy = mirror.pull_policy()
+    return cases.any_coming(connection, board.id, free) or any(
+        (matching is None or one.item_id in matching)
+        and decide_item(mirror.key, one, policy).action is not None
+        for one in cases.open_items_among(connection, board.id, free)
+    )
 
 
 def file_pulled_before(

@@ -15,6 +15,7 @@ from boardsync.plan.tokens import token_for
 _DEFAULTS = Policy()
 PARTED = frozenset({LinkState.ITEM_GONE, LinkState.UNDONE})
 """Links whose missing side is never made again."""
+AWAITED = "an item that comes down may be what it is"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class FileCase:
     first. trashed: where the item of this very content lies in the trash, which newer content
     had replaced. origin: an unlinked item on the board that these very bytes were once pulled
     from. origin_changed: that item may have changed since. pulled: it lies where pulled files
-    go, and is not to be sent.
+    go, and is not to be sent. awaited: by its time it may be what an item was pulled to that
+    nothing is linked to and that comes down: its bytes will tell.
     """
 
     path: bytes
@@ -70,6 +72,7 @@ class FileCase:
     origin: OwnItem | None = None
     origin_changed: bool = False
     pulled: bool = False
+    awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +137,9 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
     if case.origin is not None and not case.origin_changed:
         reason = "pulled from the board once: its item is still there"
         return _act(mirror, case, ActionKind.LINK, case.origin, reason)
-    for known in case.of_digest:
-        if policy.one_item and known.item_there and not _is_parted(known):
-            where = f"the same picture as {_show(known.path)}, which is on the board"
-            return _act(mirror, case, ActionKind.LINK, known, where)
-    for known in case.of_digest:
-        if _is_parted(known):
-            return Verdict(None, _parted_words(known))
+    same = _decide_by_digest(mirror, case, policy)
+    if same is not None:
+        return same
     if case.own:
         own = case.own[0]
         reason = "already on the board: an item carries this mirror's mark of this picture"
@@ -163,6 +162,20 @@ def _decide_by_picture(mirror: str, case: FileCase, policy: Policy) -> Verdict:
     if replacing and before.now_version is not None and not before.shared:
         old = OwnItem(before.item_id, before.now_version)
     return _act(mirror, case, ActionKind.UPLOAD, old, "its content changed")
+
+
+def _decide_by_digest(mirror: str, case: FileCase, policy: Policy) -> Verdict | None:
+    """The same picture may be linked at another path of the board. None: it is not."""
+    for known in case.of_digest:
+        if policy.one_item and known.item_there and not _is_parted(known):
+            if case.awaited:
+                return Verdict(None, AWAITED)
+            where = f"the same picture as {_show(known.path)}, which is on the board"
+            return _act(mirror, case, ActionKind.LINK, known, where)
+    for known in case.of_digest:
+        if _is_parted(known):
+            return Verdict(None, _parted_words(known))
+    return None
 
 
 def decide_item(mirror: str, case: ItemCase, policy: PullPolicy) -> Verdict:

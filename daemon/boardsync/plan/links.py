@@ -189,14 +189,22 @@ def _file_absent(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
     removing = policy.pushes and policy.file_deleted is WhenDeleted.TRASH
     if not removing or case.consent in _KEEPING:
         return LinkVerdict("its file was deleted; the item is kept", parted=LinkState.FILE_GONE)
+    return _without_its_file(mirror, case, policy)
+
+
+def _without_its_file(mirror: str, case: LinkCase, policy: Policy) -> LinkVerdict:
+    """The item goes to the trash after its file, where there is one and it is ours."""
+    reason = "its file was deleted"
+    if case.renamed_to is not None:
+        reason = "its file was moved to another board's folder, and its server moves no items"
     if not policy.trashes:
-        reason = "its file was deleted; the item is kept, for its server has no trash"
-        return LinkVerdict(reason, parted=LinkState.FILE_GONE)
+        kept = f"{reason}; the item is kept, for its server has no trash"
+        return LinkVerdict(kept, parted=LinkState.FILE_GONE)
     if case.foreign:
-        reason = "its file was deleted; the item belongs to another mirror and is kept"
-        return LinkVerdict(reason, parted=LinkState.FILE_GONE)
+        kept = f"{reason}; the item belongs to another mirror and is kept"
+        return LinkVerdict(kept, parted=LinkState.FILE_GONE)
     present = case.item_version if case.item is ItemSide.CHANGED else case.version
-    return _acting(mirror, case, ActionKind.TRASH_ITEM, "its file was deleted", version=present)
+    return _acting(mirror, case, ActionKind.TRASH_ITEM, reason, version=present)
 
 
 def _file_left(case: LinkCase, policy: Policy) -> LinkVerdict:

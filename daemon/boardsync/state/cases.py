@@ -42,11 +42,10 @@ _OPEN_FILES = text(_OPEN + " AND f.path > :after ORDER BY f.path LIMIT :limit")
 _OPEN_AMONG = text(_OPEN + " AND f.path IN :paths ORDER BY f.path").bindparams(
     bindparam("paths", expanding=True)
 )
-_OPEN_ITEMS = text(
-    """
+_OPEN_ITEM = """
     SELECT i.item_id, i.version, i.mark, i.category, i.intermediate, i.starred, i.created_ms
     FROM item i
-    WHERE i.board = :board AND i.item_id > :after AND i.read = 1
+    WHERE i.board = :board AND i.read = 1
       AND NOT EXISTS (SELECT 1 FROM link l WHERE l.board = i.board AND l.item_id = i.item_id
                       AND (l.version = i.version OR l.state = 'agreed'))
       AND NOT EXISTS (SELECT 1 FROM transfer t WHERE t.board = i.board AND t.item_id = i.item_id
@@ -55,9 +54,19 @@ _OPEN_ITEMS = text(
                       JOIN link l ON l.board = o.id AND l.item_id = i.item_id
                       WHERE h.id = i.board AND o.current AND l.version = i.version
                       AND l.state = 'agreed')
-    ORDER BY i.item_id LIMIT :limit
-    """
+"""
+_OPEN_ITEMS = text(
+    _OPEN_ITEM + " AND i.item_id > :after ORDER BY i.item_id LIMIT :limit"
 ).bindparams(bindparam("after", type_=_NAME))
+_OPEN_ITEMS_AMONG = text(_OPEN_ITEM + " AND i.item_id IN :items ORDER BY i.item_id").bindparams(
+    bindparam("items", expanding=True, type_=_NAME)
+)
+_COMING = text(
+    f"""
+    SELECT 1 FROM transfer t
+    WHERE t.board = :board AND t.item_id IN :items AND t.kind = 'download' AND {_LIVE} LIMIT 1
+    """
+).bindparams(bindparam("items", expanding=True, type_=_NAME))
 _LINK = """
     SELECT l.path, l.digest, l.board, l.item_id, l.version, l.state,
            (SELECT i.version FROM item i
@@ -202,7 +211,24 @@ def open_items(connection: Connection, board: int, limit: int, after: str = "") 
     An item that is linked on another board of the mirror was moved here: its link decides.
     """
     values = {"board": board, "after": after, "limit": limit}
-    rows = connection.execute(_OPEN_ITEMS, values).all()
+    return _item_cases(connection, board, connection.execute(_OPEN_ITEMS, values).all())
+
+
+def open_items_among(
+    connection: Connection, board: int, item_ids: Sequence[str]
+) -> list[ItemCase]:  # fmt: skip
+    """Return those of some items that are open, as `open_items` does."""
+    values = {"board": board, "items": list(item_ids)}
+    return _item_cases(connection, board, connection.execute(_OPEN_ITEMS_AMONG, values).all())
+
+
+def any_coming(connection: Connection, board: int, item_ids: Sequence[str]) -> bool:
+    """Tell whether one of some items is on its way down."""
+    values = {"board": board, "items": list(item_ids)}
+    return connection.execute(_COMING, values).first() is not None
+
+
+def _item_cases(connection: Connection, board: int, rows: Sequence[Row[Any]]) -> list[ItemCase]:
     ids = [decode_name(row.item_id) for row in rows]
     links = _links(connection, _LINKS_OF_ITEMS, {"board": board, "items": ids}, "item_id")
     return [
