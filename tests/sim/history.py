@@ -59,7 +59,9 @@ LESSER = 2 << 32
 """The first seed of wider worlds whose servers lack a trash, moves or new names for boards."""
 DELETING = 3 << 32
 """The first seed of such worlds where a server without a trash may delete for good."""
-SEED_END = 4 << 32
+NAMING = 4 << 32
+"""The first seed of such worlds whose pulled files may have templated names, and sidecars."""
+SEED_END = 5 << 32
 ASKED_FOR = "mount its disk, or put them back"
 Body = Callable[[Assembly], Awaitable[None]]
 Story = Callable[["World"], Awaitable[None]]
@@ -97,8 +99,9 @@ class World:
         self.state = base / "state.db"
         self.scratch = base / "scratch"
         self.setup = draw_setup(
-            source, wide=seed >= WIDE, lesser=seed >= LESSER, deleting=seed >= DELETING
-        )
+            source, wide=seed >= WIDE, lesser=seed >= LESSER, deleting=seed >= DELETING,
+            naming=seed >= NAMING,
+        )  # fmt: skip
         self.settings = self.setup.settings(self.state)
         self.disk = SimDisk(
             self.clock.now_ns, source, granularity_ns=self.setup.granularity_ns,

@@ -21,6 +21,8 @@ KEPT = b"/sim/kept"
 SUBFOLDERS = (b"one", b"two", b"three")
 LATE_SECONDS = (2.0, 2.0, 20.0, 90.0)
 """From 20 seconds on, what is stored can come later than both look-ups of its token."""
+TEMPLATES = (None, "{item}", "{size}", "{board}/{counter}", "{date:%Y-%m-%d}/{prompt:3}-{item:2}")
+"""Some of them name many pictures alike: those are told apart by numbers."""
 MOSTLY_NEVER = (0.0, 0.0, 0.02, 0.1)
 
 
@@ -77,11 +79,14 @@ class Setup:
         }
 
 
-def draw_setup(source: random.Random, *, wide: bool, lesser: bool, deleting: bool) -> Setup:
+def draw_setup(
+    source: random.Random, *, wide: bool, lesser: bool, deleting: bool, naming: bool
+) -> Setup:
     """Draw a world. wide: one with more in it than the oldest seeds know.
 
     lesser: its server can do less than those that the older seeds know. deleting: one without a
-    trash may delete for good instead.
+    trash may delete for good instead. naming: pulled files may be named by a template, and have
+    sidecars.
     """
     pick = source.choice
     direction = pick(("both", "both", "both", "push", "pull"))
@@ -105,6 +110,8 @@ def draw_setup(source: random.Random, *, wide: bool, lesser: bool, deleting: boo
         "trash": {"folder": TRASH.decode()},
         **where,
     }
+    if naming and direction != "push":
+        mirror["pull"] = {"name": pick(TEMPLATES), "sidecar": pick((None, None, "json"))}
     return Setup(
         capabilities=_draw_capabilities(source, wide=wide, lesser=lesser, deleting=deleting),
         mirror=mirror,
