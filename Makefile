@@ -7,13 +7,16 @@ READY := .venv/.ready
 FUZZ := .venv/.fuzz
 
 export FOLDER SERVER BOARD SEED JOBS
+# Tests start hundreds of processes: each of them would compile everything anew.
+export PYTHONDONTWRITEBYTECODE =
 KILLS ?= 100
 SEEDS ?= 200
 CASES ?= 100000
 MINUTES ?= 600
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run check test test-real test-arm64 scenarios torture sim planner bench docs clean
+.PHONY: help setup run check test test-real test-arm64 scenarios torture torture-each \
+	torture-directory torture-invokeai sim planner bench docs clean
 
 help:
 	@echo 'make setup      make .venv with everything that is needed'
@@ -75,6 +78,12 @@ scenarios: $(READY)
 torture: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --minutes $(MINUTES) \
 		--server "$${SERVER:-directory}" $${SEED:+--seed "$$SEED"}
+
+# `make --jobs 2 torture-each` has both at one time.
+torture-each: torture-directory torture-invokeai
+
+torture-directory torture-invokeai: torture-%: $(READY)
+	PYTHONPATH=tests $(BIN)/python -m torture --kills $(KILLS) --minutes $(MINUTES) --server $*
 
 sim: $(READY)
 	PYTHONPATH=tests $(BIN)/python -m sim --seeds $(SEEDS) $${JOBS:+--jobs "$$JOBS"} \
