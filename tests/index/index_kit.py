@@ -55,8 +55,11 @@ class Indexed:
 
     def refresh(self) -> Refreshed:
         """Bring the index up to date."""
-        place = Place(os.path.realpath(os.fsencode(self.folder)), self.mirror)
-        return refresh(self.path, place, Rules(pull_into=None))
+        return refresh(self.path, self.place, Rules(pull_into=None))
+
+    @property
+    def place(self) -> Place:
+        return Place(os.path.realpath(os.fsencode(self.folder)), self.mirror)
 
     def using(self, work: Callable[[Index], T]) -> T:
         return using(self.path, work)

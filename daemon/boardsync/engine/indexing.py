@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.patience import patient_thread
 from boardsync.errors import BoardsyncError
-from boardsync.model import FileStat
+from boardsync.local.runs import Seen
 from boardsync.state import observations, places
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ GATHER_SECONDS = 1.0
 """What follows a pass closely is brought in with it."""
 MOST_PATHS = 1000
 """More paths than this are a comparison of everything."""
+ROWS = 500
+"""Of what the state knows, in memory at once."""
 BATCH_FILES = 50
 BATCH_SECONDS = 0.2
 REST = 3.0
@@ -178,13 +181,11 @@ class _Work:
             follow.note_look(index, number, identity, self.news.walked_ms)
         return number, follow.is_any_unread(index, number)
 
-    def _settled(self, connection: Connection, below: bytes) -> Iterator[tuple[bytes, FileStat]]:
+    def _settled(self, connection: Connection, below: bytes) -> Iterator[list[Seen]]:
         """Stream what is in the folder and no longer being written."""
-        for path, size, mtime_ns, ctime_ns, inode, hashed_ns in observations.known_files(
-            connection, self.mirror.number, below
-        ):
-            if hashed_ns is not None:
-                yield path, FileStat(size, mtime_ns, ctime_ns, inode)
+        known = observations.known_files(connection, self.mirror.number, below)
+        while rows := list(islice(known, ROWS)):
+            yield [row[:5] for row in rows if row[5] is not None]
 
     def _is_known(self, connection: Connection, path: bytes) -> bool:
         return observations.find_file(connection, self.mirror.number, path) is not None

@@ -15,7 +15,7 @@ from boardsync.index.reading import Batch, read_some
 from boardsync.index.records import Place
 from boardsync.local.ignore import Rules
 from boardsync.local.report import ScanReport
-from boardsync.local.scan import scan
+from boardsync.local.runs import runs
 
 _MOST: Final = 500
 _SECONDS: Final = 0.5
@@ -60,7 +60,7 @@ def _refresh(
         follow.require_same(index, number, root.recorded if root else "", report.files)
 
     looked = follow.look(
-        index, number, scan(place.root, rules, report), stays=stays, before_removing=same
+        index, number, runs(place.root, rules, report), stays=stays, before_removing=same
     )
     follow.note_look(index, number, report.root.recorded if report.root else "", began)
     done = Refreshed(looked, unlisted=report.unreadable)
