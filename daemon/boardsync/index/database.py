@@ -118,7 +118,7 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if "no such module" in str(error):
+        if "no such module" in str(error) or "no such tokenizer" in str(error):
             raise NeedsPerson(f"{path}: this Python's SQLite cannot search texts (FTS5)") from error
         code = _code(error)
         if code in _DAMAGED:

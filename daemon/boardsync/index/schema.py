@@ -74,9 +74,17 @@ TABLES: Final = (
     f"""CREATE TRIGGER telling_gone AFTER DELETE ON telling BEGIN
         INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', old.id, {_OLD});
     END""",
+    # Leads from any three characters to the paths that hold them, and keeps nothing else.
+    "CREATE VIRTUAL TABLE part USING fts5(path, content='', tokenize='trigram', detail=none)",
     # Whoever changes a file: the digest over it and others holds no longer.
-    f"CREATE TRIGGER file_came AFTER INSERT ON file BEGIN {_SPAN_IS_OVER.format('new')}; END",
-    f"CREATE TRIGGER file_left AFTER DELETE ON file BEGIN {_SPAN_IS_OVER.format('old')}; END",
+    f"""CREATE TRIGGER file_came AFTER INSERT ON file BEGIN
+        INSERT INTO part (rowid, path) VALUES (new.id, CAST(new.path AS TEXT));
+        {_SPAN_IS_OVER.format("new")};
+    END""",
+    f"""CREATE TRIGGER file_left AFTER DELETE ON file BEGIN
+        INSERT INTO part (part, rowid, path) VALUES ('delete', old.id, CAST(old.path AS TEXT));
+        {_SPAN_IS_OVER.format("old")};
+    END""",
     f"""CREATE TRIGGER file_changed AFTER UPDATE OF size, mtime_ns, ctime_ns, inode ON file
         WHEN old.size != new.size OR old.mtime_ns != new.mtime_ns
         OR old.ctime_ns != new.ctime_ns OR old.inode != new.inode

@@ -10,19 +10,24 @@ from typing import Any, Final
 
 from boardsync.errors import QueryRefused
 from boardsync.index.database import Index
+from boardsync.index.paths import IN_PATH, files_with, pattern
 from boardsync.index.query import Condition, InPath, Seeds, Size, Term, Words
 from boardsync.index.records import Hit, Standing, seed_key, seed_of
 from boardsync.index.schema import TEXTS
 
-_FEW: Final = 2000
-"""Texts up to which their pictures are looked up and sorted. Of more the newest pictures are gone
-through until enough have one of them."""
+FEW: Final = 2000
+"""Pictures up to which all that a word or a part of a path leads to are looked up and sorted. Of
+more the newest pictures are gone through until enough fulfil everything; and of more the newest
+are put in order of relevance."""
 _PAGE: Final = 500
 """Values bound to one statement."""
 
 
 class Order(StrEnum):
-    """What comes first. RELEVANCE: by how much of what is told the words make up."""
+    """What comes first.
+
+    RELEVANCE: by how much of what is told the words make up, of the newest `FEW` pictures.
+    """
 
     NEWEST = "newest"
     RELEVANCE = "relevance"
@@ -53,9 +58,13 @@ class Answer:
 
 @dataclass(slots=True)
 class _Statement:
-    """A statement in the making. match: what FTS5 is asked for."""
+    """A statement in the making.
+
+    match: what FTS5 is asked for. few: all files that fulfil a condition, where they are few.
+    """
 
     match: list[str] = field(default_factory=list)
+    few: set[int] | None = None
     unwanted: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
@@ -72,7 +81,7 @@ def search(index: Index, wanted: Wanted) -> Answer:
         standing = _standing(index)
         statement = _Statement()
         for term in wanted.terms:
-            _add_term(statement, term, standing)
+            _add_term(statement, term, standing, index)
         if wanted.mirror is not None:
             _require_mirror(wanted.mirror, standing, 0)
             statement.add(_MIRROR, wanted.mirror)
@@ -99,15 +108,12 @@ def _standing(index: Index) -> tuple[Standing, ...]:
     return tuple(Standing(*row) for row in rows)
 
 
-_IN_PATH: Final = (
-    "file.id IN (SELECT id FROM file INDEXED BY file_path"
-    " WHERE CAST(path AS TEXT) LIKE CAST(? AS TEXT) ESCAPE '\\')"
-)
-"""Goes through the paths alone, which is quicker than through the files."""
 _MIRROR: Final = "folder IN (SELECT id FROM folder WHERE mirror = ? COLLATE NOCASE)"
 
 
-def _add_term(statement: _Statement, term: Term, standing: Iterable[Standing]) -> None:
+def _add_term(
+    statement: _Statement, term: Term, standing: Iterable[Standing], index: Index
+) -> None:
     one: Condition = term.condition
     if isinstance(one, Words):
         (statement.match if term.wanted else statement.unwanted).append(_match(one))
@@ -119,7 +125,7 @@ def _add_term(statement: _Statement, term: Term, standing: Iterable[Standing]) -
     elif isinstance(one, Size):
         statement.add("(width = ? AND height = ?)", one.width, one.height, wanted=term.wanted)
     elif isinstance(one, InPath):
-        statement.add(_IN_PATH, _pattern(one.pieces), wanted=term.wanted)
+        _add_path(statement, one.pieces, index, wanted=term.wanted)
     else:
         _require_mirror(one.name, standing, term.place)
         statement.add(_MIRROR, one.name, wanted=term.wanted)
@@ -132,12 +138,15 @@ def _match(words: Words) -> str:
     return f'{{{" ".join(words.columns)}}} : "{text}"{star}'
 
 
-def _pattern(pieces: Sequence[str]) -> bytes:
-    """Return the pieces as LIKE wants them, with anything around and between."""
-    escaped = (
-        piece.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for piece in pieces
-    )
-    return os.fsencode(f"%{'%'.join(escaped)}%")
+def _add_path(
+    statement: _Statement, pieces: Sequence[str], index: Index, *, wanted: bool
+) -> None:  # fmt: skip
+    if wanted:
+        files = files_with(index, pieces, FEW)
+        if len(files) <= FEW:
+            statement.few = set(files) if statement.few is None else statement.few & set(files)
+            return
+    statement.add(IN_PATH, pattern(pieces), wanted=wanted)
 
 
 def _require_mirror(name: str, standing: Iterable[Standing], place: int) -> None:
@@ -187,37 +196,66 @@ def _range(directory: bytes) -> tuple[bytes, bytes]:
 def _numbers(index: Index, statement: _Statement, wanted: Wanted) -> list[int]:
     """Return the numbers of the files, one more than wanted if there is more."""
     match = " AND ".join(f"({one})" for one in statement.match)
+    if not match or wanted.order is not Order.RELEVANCE:
+        return [number for number, _ in _newest(index, statement, match, wanted.limit + 1)]
+    found = _newest(index, statement, match, max(wanted.limit + 1, FEW))
+    ranks = _ranks(index, match, {telling for _, telling in found})
+    found.sort(key=lambda one: ranks.get(one[1], 0.0))
+    return [number for number, _ in found[: wanted.limit + 1]]
+
+
+def _newest(
+    index: Index, statement: _Statement, match: str, most: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Return the numbers of the newest files, and of what they tell."""
+    where, values = list(statement.where), list(statement.values)
     if statement.unwanted:
         unwanted = " OR ".join(f"({one})" for one in statement.unwanted)
-        statement.where.append("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)")
-        statement.values.append(unwanted)
-    where = " AND ".join(statement.where) or "1"
-    values = (*statement.values, wanted.limit + 1)
-    newest = "mtime_ns DESC, file.id DESC LIMIT ?"
-    if not match:
-        rows = index.ask(f"SELECT id FROM file WHERE {where} ORDER BY {newest}", values)
-    elif wanted.order is Order.RELEVANCE or _are_few(index, match):
-        best = "rank, " if wanted.order is Order.RELEVANCE else ""
-        rows = index.ask(
-            "SELECT file.id FROM word CROSS JOIN file ON telling = word.rowid AND telling != 0"
-            f" WHERE word MATCH ? AND {where} ORDER BY {best}{newest}",
-            (match, *values),
-        )
-    else:
-        rows = index.ask(
-            "SELECT id FROM file INDEXED BY file_newest"
-            " WHERE telling IN (SELECT rowid FROM word WHERE word MATCH ?)"
-            f" AND {where} ORDER BY {newest}",
-            (match, *values),
-        )
-    return [number for (number,) in rows]
+        where.append("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)")
+        values.append(unwanted)
+    source = "file"
+    if statement.few is not None:
+        source = "file NOT INDEXED"
+        where.append(f"id IN ({', '.join(map(str, statement.few))})")
+    if match and statement.few is None and _are_few(index, match):
+        source = "word CROSS JOIN file ON telling = word.rowid AND telling != 0"
+        where.insert(0, "word MATCH ?")
+        values.insert(0, match)
+    elif match:
+        source = "file INDEXED BY file_newest" if statement.few is None else source
+        where.insert(0, "telling IN (SELECT rowid FROM word WHERE word MATCH ?)")
+        values.insert(0, match)
+    rows = index.ask(
+        f"SELECT file.id, telling FROM {source} WHERE {' AND '.join(where) or '1'}"
+        " ORDER BY mtime_ns DESC, file.id DESC LIMIT ?",
+        (*values, most),
+    )
+    return [(number, telling) for number, telling in rows]
 
 
 def _are_few(index: Index, match: str) -> bool:
     [(count,)] = index.ask(
-        "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? LIMIT ?)", (match, _FEW + 1)
+        "SELECT count(*) FROM (SELECT 1 FROM word CROSS JOIN file"
+        " ON telling = word.rowid AND telling != 0 WHERE word MATCH ? LIMIT ?)",
+        (match, FEW + 1),
     )
-    return bool(count <= _FEW)
+    return bool(count <= FEW)
+
+
+def _ranks(index: Index, match: str, tellings: set[int]) -> dict[int, float]:
+    """Return how well texts fulfil a match: the lowest best.
+
+    The plus keeps SQLite from asking anew for each of them, and counting all others each time.
+    """
+    if not tellings:
+        return {}
+    numbers = ", ".join(map(str, tellings))
+    rows = index.ask(
+        f"SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ?"
+        f" AND +rowid IN ({numbers})",
+        (match, min(tellings), max(tellings)),
+    )
+    return dict(rows)
 
 
 def _hits(index: Index, numbers: Sequence[int]) -> tuple[Hit, ...]:
