@@ -11,7 +11,8 @@ from boardsync.index.database import Index, using
 from boardsync.index.query import parse_query
 from boardsync.index.records import Hit, Place, Standing
 from boardsync.index.refresh import Refreshed, refresh
-from boardsync.index.search import Answer, Order, Wanted, search, standing_of
+from boardsync.index.search import Answer, Order, Wanted, search
+from boardsync.index.standing import standing_of
 from boardsync.local.ignore import Rules
 from generation_samples import png
 

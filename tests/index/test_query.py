@@ -272,7 +272,9 @@ def test_a_part_of_a_path_that_many_have_is_found_with_other_conditions(
 def test_of_many_pictures_the_newest_are_put_in_order_of_relevance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search_module, "FEW", 3)
+    monkeypatch.setattr(search_module, "FEW", 2)
+    monkeypatch.setattr(search_module, "RANKED", 3)
+    monkeypatch.setattr(search_module, "_WINDOW", 2)
     indexed = Indexed(tmp_path)
     for number, prompt in enumerate(("cat", "a cat in a house", "a cat", "a big cat in a house")):
         indexed.picture(f"{number}.png", prompt)

@@ -52,6 +52,11 @@ def enter(index: Index, place: Place) -> int:
     return int(index.ask("SELECT id FROM folder WHERE root = ?", (place.root,))[0][0])
 
 
+def roots(index: Index) -> dict[bytes, int]:
+    """Return the folders that are known, with their numbers."""
+    return {root: number for number, root in index.ask("SELECT id, root FROM folder")}
+
+
 def forget_others(index: Index, places: Iterable[Place]) -> None:
     """Forget mirrors' folders that are none any more. Folders that are nobody's stay."""
     roots = {place.root for place in places}

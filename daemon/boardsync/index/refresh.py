@@ -15,6 +15,7 @@ from boardsync.index.reading import Batch, read_some
 from boardsync.index.records import Place
 from boardsync.local.ignore import Rules
 from boardsync.local.report import ScanReport
+from boardsync.local.root import open_root
 from boardsync.local.runs import runs
 
 _MOST: Final = 500
@@ -49,6 +50,7 @@ def refresh(
 def _refresh(
     index: Index, place: Place, rules: Rules, pixels: bool, tell: Callable[[int], None]
 ) -> Refreshed:
+    open_root(place.root)  # what is no folder does not become one of the index's
     number = follow.enter(index, place)
     report, began = ScanReport(), time.time_ns() // 1_000_000
 

@@ -56,6 +56,7 @@ TABLES: Final = (
     "CREATE INDEX file_newest ON file (mtime_ns, telling)",
     "CREATE INDEX file_telling ON file (telling) WHERE telling != 0",
     "CREATE INDEX file_seed ON file (seed) WHERE seed IS NOT NULL",
+    "CREATE INDEX file_size ON file (width, height) WHERE width IS NOT NULL",
     "CREATE INDEX file_inode ON file (inode)",
     "CREATE INDEX file_unread ON file (folder) WHERE reader = 0",
     "CREATE INDEX file_again ON file (folder) WHERE again != 0",

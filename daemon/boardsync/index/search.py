@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,23 +9,25 @@ from typing import Any, Final
 
 from boardsync.errors import QueryRefused
 from boardsync.index.database import Index
+from boardsync.index.hits import hits_of
 from boardsync.index.paths import IN_PATH, files_with, pattern
 from boardsync.index.query import Condition, InPath, Seeds, Size, Term, Words
-from boardsync.index.records import Hit, Standing, seed_key, seed_of
-from boardsync.index.schema import TEXTS
+from boardsync.index.records import Hit, Standing, seed_key
+from boardsync.index.standing import standing_of
 
 FEW: Final = 2000
-"""Pictures up to which all that a word or a part of a path leads to are looked up and sorted. Of
-more the newest pictures are gone through until enough fulfil everything; and of more the newest
-are put in order of relevance."""
-_PAGE: Final = 500
-"""Values bound to one statement."""
+"""Pictures up to which all that a condition leads to are looked up and sorted. Of more the newest
+pictures are gone through until enough fulfil everything."""
+RANKED: Final = 1000
+"""Of more pictures than these the newest are put in order of relevance."""
+_WINDOW: Final = 4000
+"""The newest pictures, in which enough that have a common word are looked for first."""
 
 
 class Order(StrEnum):
     """What comes first.
 
-    RELEVANCE: by how much of what is told the words make up, of the newest `FEW` pictures.
+    RELEVANCE: by how much of what is told the words make up, of the newest `RANKED` pictures.
     """
 
     NEWEST = "newest"
@@ -78,7 +79,7 @@ class _Statement:
 def search(index: Index, wanted: Wanted) -> Answer:
     """Search. Raises QueryRefused for a mirror that is not in the index."""
     with index.reading():
-        standing = _standing(index)
+        standing = standing_of(index)
         statement = _Statement()
         for term in wanted.terms:
             _add_term(statement, term, standing, index)
@@ -89,23 +90,8 @@ def search(index: Index, wanted: Wanted) -> Answer:
             _add_below(statement, wanted.below, index)
         _leave_out_doubles(statement, index)
         numbers = _numbers(index, statement, wanted)
-        hits = _hits(index, numbers[: wanted.limit])
+        hits = hits_of(index, numbers[: wanted.limit])
     return Answer(hits, len(numbers) > wanted.limit, standing)
-
-
-def standing_of(index: Index) -> tuple[Standing, ...]:
-    """Tell how the index stands with each folder, in the order of their paths."""
-    with index.reading():
-        return _standing(index)
-
-
-def _standing(index: Index) -> tuple[Standing, ...]:
-    rows = index.ask(
-        "SELECT root, mirror, looked_ms,"
-        " (SELECT count(*) FROM file WHERE folder = folder.id AND reader = 0)"
-        " FROM folder ORDER BY root"
-    )
-    return tuple(Standing(*row) for row in rows)
 
 
 _MIRROR: Final = "folder IN (SELECT id FROM folder WHERE mirror = ? COLLATE NOCASE)"
@@ -120,12 +106,14 @@ def _add_term(
     elif isinstance(one, Seeds):
         ends = {">=": one.lowest, "<=": one.highest}
         given = {sign: seed_key(end) for sign, end in ends.items() if end is not None}
-        between = " AND ".join(f"seed {sign} ?" for sign in given)
-        statement.add(f"({between})", *given.values(), wanted=term.wanted)
+        between = " AND ".join(f"+seed {sign} ?" for sign in given)
+        _add_looked_up(statement, "file_seed", f"({between})", tuple(given.values()), term, index)
     elif isinstance(one, Size):
-        statement.add("(width = ? AND height = ?)", one.width, one.height, wanted=term.wanted)
+        condition, size = "(+width = ? AND +height = ?)", (one.width, one.height)
+        _add_looked_up(statement, "file_size", condition, size, term, index)
     elif isinstance(one, InPath):
-        _add_path(statement, one.pieces, index, wanted=term.wanted)
+        files = files_with(index, one.pieces, FEW) if term.wanted else None
+        _add_few(statement, files, IN_PATH, (pattern(one.pieces),), wanted=term.wanted)
     else:
         _require_mirror(one.name, standing, term.place)
         statement.add(_MIRROR, one.name, wanted=term.wanted)
@@ -138,15 +126,32 @@ def _match(words: Words) -> str:
     return f'{{{" ".join(words.columns)}}} : "{text}"{star}'
 
 
-def _add_path(
-    statement: _Statement, pieces: Sequence[str], index: Index, *, wanted: bool
+def _add_looked_up(
+    statement: _Statement, name: str, condition: str, values: tuple[Any, ...], term: Term,
+    index: Index,
 ) -> None:  # fmt: skip
-    if wanted:
-        files = files_with(index, pieces, FEW)
-        if len(files) <= FEW:
-            statement.few = set(files) if statement.few is None else statement.few & set(files)
-            return
-    statement.add(IN_PATH, pattern(pieces), wanted=wanted)
+    """Add a condition that an index of the database leads to.
+
+    The plus in it keeps SQLite from going that way when it leads to more than a few.
+    """
+    files: list[int] | None = None
+    if term.wanted:
+        straight = condition.replace("+", "")
+        source = f"file INDEXED BY {name} WHERE {straight}"
+        rows = index.ask(f"SELECT id FROM {source} LIMIT ?", (*values, FEW + 1))
+        files = [number for (number,) in rows]
+    _add_few(statement, files, condition, values, wanted=term.wanted)
+
+
+def _add_few(
+    statement: _Statement, files: list[int] | None, condition: str, values: tuple[Any, ...], *,
+    wanted: bool,
+) -> None:  # fmt: skip
+    """Add the files that fulfil a condition, where they are few, otherwise the condition."""
+    if files is None or len(files) > FEW:
+        statement.add(condition, *values, wanted=wanted)
+    else:
+        statement.few = set(files) if statement.few is None else statement.few & set(files)
 
 
 def _require_mirror(name: str, standing: Iterable[Standing], place: int) -> None:
@@ -195,10 +200,13 @@ def _range(directory: bytes) -> tuple[bytes, bytes]:
 
 def _numbers(index: Index, statement: _Statement, wanted: Wanted) -> list[int]:
     """Return the numbers of the files, one more than wanted if there is more."""
+    if statement.unwanted:
+        unwanted = " OR ".join(f"({one})" for one in statement.unwanted)
+        statement.add("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)", unwanted)
     match = " AND ".join(f"({one})" for one in statement.match)
     if not match or wanted.order is not Order.RELEVANCE:
         return [number for number, _ in _newest(index, statement, match, wanted.limit + 1)]
-    found = _newest(index, statement, match, max(wanted.limit + 1, FEW))
+    found = _newest(index, statement, match, max(wanted.limit + 1, RANKED))
     ranks = _ranks(index, match, {telling for _, telling in found})
     found.sort(key=lambda one: ranks.get(one[1], 0.0))
     return [number for number, _ in found[: wanted.limit + 1]]
@@ -208,38 +216,62 @@ def _newest(
     index: Index, statement: _Statement, match: str, most: int
 ) -> list[tuple[int, int]]:  # fmt: skip
     """Return the numbers of the newest files, and of what they tell."""
-    where, values = list(statement.where), list(statement.values)
-    if statement.unwanted:
-        unwanted = " OR ".join(f"({one})" for one in statement.unwanted)
-        where.append("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)")
-        values.append(unwanted)
-    source = "file"
-    if statement.few is not None:
-        source = "file NOT INDEXED"
-        where.append(f"id IN ({', '.join(map(str, statement.few))})")
-    if match and statement.few is None and _are_few(index, match):
-        source = "word CROSS JOIN file ON telling = word.rowid AND telling != 0"
-        where.insert(0, "word MATCH ?")
-        values.insert(0, match)
-    elif match:
-        source = "file INDEXED BY file_newest" if statement.few is None else source
-        where.insert(0, "telling IN (SELECT rowid FROM word WHERE word MATCH ?)")
-        values.insert(0, match)
+    few = statement.few
+    if match and few is None:
+        telling = _that_tell(index, match)
+        if len(telling) <= FEW:
+            few, match = set(telling), ""
+    if few is None:
+        return _newest_of_many(index, statement, match, most)
+    among, source = f"id IN ({', '.join(map(str, few))})", "file NOT INDEXED"
+    if not match:
+        return _ask(index, source, statement, most, among)
+    [ends] = index.ask(f"SELECT min(telling), max(telling) FROM {source} WHERE {among}")
+    return _ask(index, source, statement, most, f"{among} AND {_TELLS}", match, *ends)
+
+
+def _that_tell(index: Index, match: str) -> list[int]:
+    """Return the files whose texts fulfil a match, or more than a few of them."""
     rows = index.ask(
-        f"SELECT file.id, telling FROM {source} WHERE {' AND '.join(where) or '1'}"
-        " ORDER BY mtime_ns DESC, file.id DESC LIMIT ?",
-        (*values, most),
-    )
-    return [(number, telling) for number, telling in rows]
-
-
-def _are_few(index: Index, match: str) -> bool:
-    [(count,)] = index.ask(
-        "SELECT count(*) FROM (SELECT 1 FROM word CROSS JOIN file"
-        " ON telling = word.rowid AND telling != 0 WHERE word MATCH ? LIMIT ?)",
+        "SELECT file.id FROM word CROSS JOIN file ON telling = word.rowid AND telling != 0"
+        " WHERE word MATCH ? LIMIT ?",
         (match, FEW + 1),
     )
-    return bool(count <= FEW)
+    return [number for (number,) in rows]
+
+
+def _newest_of_many(
+    index: Index, statement: _Statement, match: str, most: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Go through the newest files, and through all only if too few of those are found."""
+    if not match:
+        return _ask(index, "file", statement, most)
+    source = "file INDEXED BY file_newest"
+    [(oldest, *ends)] = index.ask(
+        "SELECT min(mtime_ns), min(telling), max(telling) FROM"
+        f" (SELECT mtime_ns, telling FROM {source} ORDER BY mtime_ns DESC LIMIT {_WINDOW})"
+    )
+    inside = f"mtime_ns >= ? AND {_TELLS}"
+    found = _ask(index, source, statement, most, inside, oldest, match, *ends)
+    if len(found) < most:
+        found = _ask(index, source, statement, most, _TELLS, match, 0, _LAST)
+    return found
+
+
+_TELLS: Final = "telling IN (SELECT rowid FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ?)"
+_LAST: Final = (1 << 63) - 1
+
+
+def _ask(
+    index: Index, source: str, statement: _Statement, most: int, first: str = "1", *values: Any
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Ask for files, the newest first, that fulfil a first condition and the statement's."""
+    rows = index.ask(
+        f"SELECT file.id, telling FROM {source} WHERE {' AND '.join((first, *statement.where))}"
+        " ORDER BY mtime_ns DESC, file.id DESC LIMIT ?",
+        (*values, *statement.values, most),
+    )
+    return [(number, telling) for number, telling in rows]
 
 
 def _ranks(index: Index, match: str, tellings: set[int]) -> dict[int, float]:
@@ -256,30 +288,3 @@ def _ranks(index: Index, match: str, tellings: set[int]) -> dict[int, float]:
         (match, min(tellings), max(tellings)),
     )
     return dict(rows)
-
-
-def _hits(index: Index, numbers: Sequence[int]) -> tuple[Hit, ...]:
-    """Return what is known of files, in the order of their numbers here."""
-    found: dict[int, Hit] = {}
-    for start in range(0, len(numbers), _PAGE):
-        page = tuple(numbers[start : start + _PAGE])
-        rows = index.ask(
-            "SELECT file.id, root, path, mirror, size, mtime_ns, seed, width, height, trouble,"
-            f" {', '.join(f'telling.{name}' for name in TEXTS)} FROM file"
-            " JOIN folder ON folder.id = file.folder LEFT JOIN telling ON telling.id = telling"
-            f" WHERE file.id IN ({', '.join('?' * len(page))})",
-            page,
-        )
-        found.update((number, _hit(rest)) for number, *rest in rows)
-    return tuple(found[number] for number in numbers)
-
-
-def _hit(row: Sequence[Any]) -> Hit:
-    root, path, mirror, size, mtime_ns, seed, width, height, trouble = row[:9]
-    texts = dict(zip(TEXTS, row[9:], strict=True))
-    loras = texts.pop("loras")
-    return Hit(
-        path=os.path.join(root, path), mirror=mirror, bytes=size, mtime_ns=mtime_ns,
-        seed=None if seed is None else seed_of(seed), width=width, height=height,
-        trouble=trouble, loras=tuple(loras.split("\n")) if loras else (), **texts,
-    )  # fmt: skip
