@@ -14,6 +14,7 @@ import pytest
 
 from boardsync.engine import indexing
 from boardsync.engine.assembly import nobody
+from boardsync.engine.clock import SystemClock
 from boardsync.engine.indexing import Indexing
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.steering import pause, resume
@@ -161,6 +162,7 @@ async def test_when_what_stood_in_the_way_is_over_no_pass_is_needed(
     followed: Followed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(indexing, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(followed.here.clock, "wait", SystemClock().wait)
     followed.picture("a.png", "a cat")
     followed.index.mkdir()
     await followed.follow()
@@ -169,7 +171,10 @@ async def test_when_what_stood_in_the_way_is_over_no_pass_is_needed(
     assert followed.names("cat") == ["a.png"]
 
 
-async def test_a_removed_index_is_made_anew_at_once(followed: Followed) -> None:
+async def test_a_removed_index_is_made_anew_at_once(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed.here.clock, "wait", SystemClock().wait)
     followed.picture("a.png", "a cat")
     await followed.follow()
     remove(followed.index)

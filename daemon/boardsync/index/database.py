@@ -88,10 +88,12 @@ class Index:
                 self._connection.execute("ROLLBACK")
 
     def verify_words(self, table: str) -> None:
-        """Compare a table of words with itself, and change nothing. Raises Damaged by and by."""
+        """Have a table of words compared with what it is made of. SQLite raises what is wrong."""
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.execute(f"INSERT INTO {table} ({table}) VALUES ('integrity-check')")
+            self._connection.execute(
+                f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)"
+            )
         finally:
             self._connection.execute("ROLLBACK")
 
