@@ -13,11 +13,11 @@ from typing import Any
 
 from boardsync.config.model import Settings
 from boardsync.engine.checkup import Finding, check_up
+from boardsync.engine.doctor_index import index_symptoms
 from boardsync.engine.doctor_litter import litter_symptoms
 from boardsync.engine.doctor_places import place_symptoms
 from boardsync.engine.doctor_servers import server_symptoms
 from boardsync.engine.doctor_state import state_symptoms
-from boardsync.engine.index_standing import index_symptoms
 from boardsync.engine.symptom import Symptom
 from boardsync.errors import BoardsyncError
 from boardsync.state.database import State, open_readonly

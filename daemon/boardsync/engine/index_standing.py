@@ -1,4 +1,4 @@
-"""How the search index stands, for who asks how everything stands; and its part of the doctor.
+"""How the search index stands, for who asks how everything stands.
 
 It is only looked at, also where a daemon writes it. What it needs is imported when somebody asks.
 """
@@ -8,14 +8,11 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from boardsync.config.model import MirrorSettings, Settings
-from boardsync.engine.symptom import Symptom, ill, sound
 from boardsync.errors import BoardsyncError
-from boardsync.state.database import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +79,3 @@ def index_status(settings: Settings, scanned_ms: dict[str, int | None]) -> dict[
         if one.waiting or (one.looked_ms or 0) < (scanned_ms.get(name) or 0)
     ]  # fmt: skip
     return told
-
-
-def index_symptoms(settings: Settings, _: State | None) -> list[Symptom]:
-    """Look through the index. It can be made anew at any time: the mending removes it."""
-    path = settings.index
-    if path is None:
-        return []
-    from boardsync.index.standing import fault_of
-
-    subject = f"index {path}"
-    try:
-        fault = fault_of(path)
-    except BoardsyncError as error:
-        return [ill(subject, str(error))]
-    if fault is None:
-        return [sound(subject, "intact" if path.exists() else "none yet")]
-    return [ill(subject, f"damaged: {fault}", partial(_remove, path))]
-
-
-def _remove(path: Path) -> str:
-    from boardsync.index.database import remove
-
-    remove(path)
-    return "removed; a running daemon makes it anew, or `boardsync index`"

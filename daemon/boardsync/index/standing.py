@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from boardsync.errors import BoardsyncError, TryAgain
 from boardsync.index.database import Damaged, Index, read_only
 from boardsync.index.records import Contents, Standing
 
@@ -36,15 +35,14 @@ def _contents(index: Index) -> tuple[Contents, ...]:
 
 
 def fault_of(path: Path) -> str | None:
-    """Look through a whole index; return what is wrong with it, None for nothing or no index."""
+    """Look through a whole index; return what is wrong with it, None for nothing or no index.
+
+    Raises what `using` raises.
+    """
     try:
         read_only(path, _look_through)
     except Damaged as damage:
         return str(damage)
-    except TryAgain:
-        raise
-    except BoardsyncError as error:
-        return str(error)
     return None
 
 
