@@ -32,10 +32,10 @@ def hits_of(index: Index, numbers: Sequence[int]) -> tuple[Hit, ...]:
 
 def _hit(row: Sequence[Any]) -> Hit:
     root, path, mirror, size, mtime_ns, seed, width, height, trouble = row[:9]
-    texts = dict(zip(TEXTS, row[9:], strict=True))
-    loras = texts.pop("loras")
+    prompt, negative, model, model_hash, loras, software, sampler, scheduler = row[9:]
     return Hit(
-        path=os.path.join(root, path), mirror=mirror, bytes=size, mtime_ns=mtime_ns,
-        seed=None if seed is None else seed_of(seed), width=width, height=height,
-        trouble=trouble, loras=tuple(loras.split("\n")) if loras else (), **texts,
+        os.path.join(root, path), mirror, size, mtime_ns, None if seed is None else seed_of(seed),
+        width, height, prompt, negative, model, model_hash,
+        tuple(loras.split("\n")) if loras else (),
+        software, sampler, scheduler, trouble,
     )  # fmt: skip

@@ -54,7 +54,7 @@ TABLES: Final = (
     )""",
     "CREATE UNIQUE INDEX file_path ON file (folder, path)",
     "CREATE INDEX file_newest ON file (mtime_ns, telling)",
-    "CREATE INDEX file_telling ON file (telling) WHERE telling != 0",
+    "CREATE INDEX file_telling ON file (telling, mtime_ns) WHERE telling != 0",
     "CREATE INDEX file_seed ON file (seed) WHERE seed IS NOT NULL",
     "CREATE INDEX file_size ON file (width, height) WHERE width IS NOT NULL",
     "CREATE INDEX file_inode ON file (inode)",

@@ -19,7 +19,7 @@ FEW: Final = 2000
 """Pictures up to which all that a condition leads to are looked up and sorted. Of more the newest
 pictures are gone through until enough fulfil everything."""
 RANKED: Final = 1000
-"""Of more pictures than these the newest are put in order of relevance."""
+"""The newest pictures, which are put in order of relevance."""
 _WINDOW: Final = 4000
 """The newest pictures, in which enough that have a common word are looked for first."""
 
@@ -217,10 +217,12 @@ def _newest(
 ) -> list[tuple[int, int]]:  # fmt: skip
     """Return the numbers of the newest files, and of what they tell."""
     few = statement.few
-    if match and few is None:
-        telling = _that_tell(index, match)
-        if len(telling) <= FEW:
-            few, match = set(telling), ""
+    if match and few is None and _are_few(index, match):
+        telling = index.ask(f"SELECT mtime_ns, file.id, telling {_THAT_TELL}", (match, FEW))
+        if not statement.where:
+            telling.sort(reverse=True)
+            return [(number, text) for _, number, text in telling[:most]]
+        few, match = {number for _, number, _ in telling}, ""
     if few is None:
         return _newest_of_many(index, statement, match, most)
     among, source = f"id IN ({', '.join(map(str, few))})", "file NOT INDEXED"
@@ -230,14 +232,16 @@ def _newest(
     return _ask(index, source, statement, most, f"{among} AND {_TELLS}", match, *ends)
 
 
-def _that_tell(index: Index, match: str) -> list[int]:
-    """Return the files whose texts fulfil a match, or more than a few of them."""
-    rows = index.ask(
-        "SELECT file.id FROM word CROSS JOIN file ON telling = word.rowid AND telling != 0"
-        " WHERE word MATCH ? LIMIT ?",
-        (match, FEW + 1),
-    )
-    return [number for (number,) in rows]
+_THAT_TELL: Final = (
+    "FROM word CROSS JOIN file INDEXED BY file_telling ON telling = word.rowid AND telling != 0"
+    " WHERE word MATCH ? LIMIT ?"
+)
+"""Goes through indexes of the database alone: rows are not looked at."""
+
+
+def _are_few(index: Index, match: str) -> bool:
+    [(count,)] = index.ask(f"SELECT count(*) FROM (SELECT 1 {_THAT_TELL})", (match, FEW + 1))
+    return bool(count <= FEW)
 
 
 def _newest_of_many(
