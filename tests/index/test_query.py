@@ -289,3 +289,20 @@ def test_of_many_pictures_the_newest_are_put_in_order_of_relevance(
     assert found("cat path:.png house", 4) == (["1.png", "3.png"], False)
     assert found("cat path:0.png", 4) == (["0.png"], False)
     assert found("nothing", 4) == ([], False)
+
+
+def test_of_pictures_of_the_same_moment_the_last_known_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FEW", "_WINDOW", "_LISTED"):
+        monkeypatch.setattr(search_module, name, 2)
+    indexed = Indexed(tmp_path)
+    # The texts of the first two are told last.
+    for number, word in ((3, "a"), (2, "b"), (1, "c"), (0, "d"), (3, "e"), (2, "f")):
+        path = indexed.picture(f"{number}.png", f"a cat {word}")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        indexed.refresh()
+    for order in Order:
+        found = indexed.search("cat", order=order, limit=2)
+        names = [os.path.basename(hit.name) for hit in found.hits]
+        assert (names, found.more) == (["0.png", "1.png"], True)

@@ -20,6 +20,8 @@ FEW: Final = 2000
 pictures are gone through until enough fulfil everything."""
 RANKED: Final = 1000
 """The newest pictures, which are put in order of relevance."""
+_LISTED: Final = 10_000
+"""Numbers in a statement, which must not become too long."""
 _WINDOW: Final = 4000
 """The newest pictures, in which enough that have a common word are looked for first."""
 
@@ -255,7 +257,8 @@ def _newest_of_many(
         "SELECT min(mtime_ns), min(telling), max(telling) FROM"
         f" (SELECT mtime_ns, telling FROM {source} ORDER BY mtime_ns DESC LIMIT {_WINDOW})"
     )
-    inside = f"mtime_ns >= ? AND {_TELLS}"
+    # Those that are as old as the oldest may be outside as well.
+    inside = f"mtime_ns > ? AND {_TELLS}"
     found = _ask(index, source, statement, most, inside, oldest, match, *ends)
     if len(found) < most:
         found = _ask(index, source, statement, most, _TELLS, match, 0, _LAST)
@@ -285,10 +288,9 @@ def _ranks(index: Index, match: str, tellings: set[int]) -> dict[int, float]:
     """
     if not tellings:
         return {}
-    numbers = ", ".join(map(str, tellings))
+    among = f"+rowid IN ({', '.join(map(str, tellings))})" if len(tellings) <= _LISTED else "1"
     rows = index.ask(
-        f"SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ?"
-        f" AND +rowid IN ({numbers})",
+        f"SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ? AND {among}",
         (match, min(tellings), max(tellings)),
     )
     return dict(rows)
