@@ -18,8 +18,11 @@ NAME = "finding"
 TIMEOUT = 3600.0
 MEBIBYTE = 1 << 20
 KINDS = ("plain", "scan", "index")
-TARGET_RATIO = 1.25
+TARGET_RATIO = 1.0
+"""Of the scan that the daemon makes of a folder, by the processor."""
 TARGET_MILLISECONDS = 10.0
+WITHOUT_TARGET = "two characters of no path"
+"""Goes through all paths."""
 
 
 def finding(scale: Scale) -> Results:
@@ -51,7 +54,8 @@ def _indexing(scale: Scale, place: Path, folder: Path) -> Iterator[Row]:
         yield Row(NAME, f"{words}, too", "s", again, baseline=ours, target_ratio=target)
     for name, found in _child(index, folder, "search").json()["told"].items():
         for share, seconds in found.items():
-            target = TARGET_MILLISECONDS if share.startswith("processor") else None
+            aimed = share.startswith("processor") and name != WITHOUT_TARGET
+            target = TARGET_MILLISECONDS if aimed else None
             yield Row(NAME, f"{name}, {share}", "ms", (seconds * 1000,), target=target)
 
 

@@ -38,7 +38,12 @@ QUERIES = {
     "a seed": "seed:{2}",
     "seeds": "seed:{2}..{3}",
     "software": "software:automatic1111 word{0}",
-    "path": "path:{1:07}",
+    "a part of a path": "path:{1}-{1}",
+    "a part of all paths": "path:.png",
+    "a part of no path": "path:{1:07}",
+    "a part of a path and a word": "path:{0}-{0} masterpiece",
+    "two characters of no path": "path:zq",
+    "a size": "size:832x1216",
 }
 
 

@@ -154,3 +154,48 @@ def test_without_a_state_it_looks_at_the_rest(tmp_path: Path) -> None:
     place = Place(tmp_path)
     assert found(place, 0) == {}
     assert not place.state.exists()
+
+
+def test_a_damaged_index_is_told_removed_and_made_anew(place: Place) -> None:
+    index = place.state.with_name("index.db")
+    assert place.json("status")["index"] == {
+        "file": str(index), "pictures": 0, "waiting": 0, "behind": ["m"], "trouble": None,
+    }  # fmt: skip
+    assert "index: 0 pictures, behind with m" in place("status").stdout
+    assert not index.exists()
+    place.json("index")
+    assert "\nindex: 3 pictures\n" in place("status").stdout
+    assert found(place, 0) == {}
+    with closing(sqlite3.connect(index)) as db, db:
+        db.execute("DELETE FROM part_data WHERE id > 10")
+    assert set(found(place, 1)) == {f"index {index}"}
+    with closing(sqlite3.connect(index)) as db, db:
+        db.execute("DROP TABLE word")
+    assert "damaged: word is missing; `boardsync doctor --mend`" in place("status").stdout
+    told = place.json("doctor", "--mend")
+    assert told["mended"] == [
+        f"index {index}: removed; a running daemon makes it anew, or `boardsync index`"
+    ]
+    assert not index.exists()
+    assert place.json("index")[0]["read"] == 3
+
+
+def test_a_daemon_makes_a_removed_index_anew_by_itself(place: Place) -> None:
+    index = place.state.with_name("index.db")
+
+    def pictures() -> int:
+        return int(place.json("status")["index"]["pictures"])
+
+    with place.daemon() as daemon:
+        wait_until(lambda: pictures() == 3, daemon.told)
+        with closing(sqlite3.connect(index)) as db, db:
+            db.execute("DROP TABLE word")
+        place.json("doctor", "--mend")
+        wait_until(lambda: pictures() == 3, daemon.told)
+
+
+def test_without_an_index_nobody_looks_for_one(place: Place) -> None:
+    place.configure(more="index: false")
+    assert place.json("status")["index"] is None
+    assert "index:" not in place("status").stdout
+    assert "index.db" not in place("doctor").stdout

@@ -118,13 +118,40 @@ def test_a_folder_is_forgotten(folder: Path) -> None:
     assert json.loads(call("find", "--json").stdout) == {"found": [], "more": False, "index": []}
     again = call("index", "--forget", str(folder))
     assert (again.exit_code, again.stderr) == (1, f"boardsync: {folder}: not in the index\n")
+    call("index", str(folder))
+    other = folder / "sub"
+    told = call("index", "--forget", str(folder), str(other), "--json")
+    assert (told.exit_code, json.loads(told.stdout)) == (
+        1,
+        [{"folder": str(folder), "forgotten": True}, {"folder": str(other), "forgotten": False}],
+    )
 
 
-def test_a_folder_that_is_away_is_told_and_the_others_are_indexed(folder: Path) -> None:
-    told = call("index", str(folder / "missing"), str(folder))
+def test_a_folder_that_is_away_is_told_and_the_others_are_indexed(
+    folder: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    assert call("index", str(other)).exit_code == 0
+    other.rmdir()
+    told = call("index", str(other), str(folder))
     assert told.exit_code == 75
     assert "missing; mount its disk" in told.stderr
     assert call("find", "cat").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nope", "there is no such folder"), ("cat.png", "no folder")]
+)
+def test_what_is_no_folder_is_refused_and_nothing_is_indexed(
+    folder: Path, home: Path, name: str, why: str
+) -> None:
+    odd = str(folder / name)
+    for arguments in (("index", str(folder), odd), ("find", "--update", "--folder", odd)):
+        told = call(*arguments)
+        assert told.exit_code == 2
+        assert f"{odd}: {why}; nothing was indexed" in told.stderr
+    assert not (home / ".cache").exists()
 
 
 def test_the_mirrors_of_the_settings_are_indexed_by_their_rules(tmp_path: Path) -> None:
@@ -168,6 +195,19 @@ def test_a_thumbnail_is_made_and_told(folder: Path, home: Path) -> None:
     assert found[0] == {"file": str(folder / "plain.png"), "thumbnail": str(kept)}
     assert (found[1]["file"], found[1]["try_again"]) == ("no.png", False)
     assert call("thumbnail", "--size", "0", str(folder / "plain.png")).exit_code == 2
+
+
+def test_what_is_wrong_with_a_picture_is_said_once_however_it_is_named(
+    folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "link.png").symlink_to("broken.png")
+    told = call("thumbnail", "broken.png", "./sub/../no.png", "link.png")
+    assert told.stderr.splitlines() == [
+        "boardsync: broken.png: not a picture: no known format begins so",
+        "boardsync: ./sub/../no.png: there is no such file",
+        "boardsync: link.png: not a picture: no known format begins so",
+    ]
 
 
 def test_the_settings_say_where_thumbnails_are_kept(tmp_path: Path) -> None:

@@ -12,12 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from boardsync.engine import indexing
+from boardsync.engine.assembly import nobody
+from boardsync.engine.clock import SystemClock
 from boardsync.engine.indexing import Indexing
+from boardsync.engine.passes import Look, Pass
 from boardsync.engine.steering import pause, resume
+from boardsync.errors import TryAgain
 from boardsync.index import reading
-from boardsync.index.database import using
+from boardsync.index.database import remove, using
 from boardsync.index.query import parse_query
-from boardsync.index.search import Wanted, search, standing_of
+from boardsync.index.search import Wanted, search
+from boardsync.index.standing import standing_of
 from engine.world import World, world
 from generation_samples import png
 from index.index_kit import parameters
@@ -38,9 +44,10 @@ class Followed:
         os.utime(path, (self.moment, self.moment))
         return path
 
-    async def follow(self) -> None:
+    async def follow(self, *, look: bool = True) -> None:
         """Make a pass, and let the index follow for as long as it has something to do."""
-        await self.here.look()
+        if look:
+            await self.here.look()
         task = asyncio.create_task(self.indexing.run())
         for _ in range(10):
             while self.indexing.at_work:
@@ -110,6 +117,69 @@ async def test_a_place_that_cannot_be_written_stops_nothing_and_heals(followed: 
     await followed.follow()
     followed.index.rmdir()
     await followed.follow()
+    assert followed.names("cat") == ["a.png"]
+
+
+async def test_what_a_pass_noted_before_it_failed_is_found_after_the_next(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next pass sees nothing new: the state knows it already."""
+    followed.picture("a.png", "a cat")
+    await followed.follow()
+    followed.picture("b.png", "a cat")
+    followed.here.clock.skip(120.0)
+    [worker] = followed.here.assembly.workers.values()
+    look = worker.reconciler.look
+
+    async def failing(asked: Look) -> Pass:
+        await look(asked)
+        raise TryAgain("the state's disk hums")
+
+    monkeypatch.setattr(worker.reconciler, "look", failing)
+    await worker._guarded(Look.everywhere("event"))
+    monkeypatch.setattr(worker.reconciler, "look", look)
+    await followed.follow()
+    assert followed.names("cat") == ["a.png", "b.png"]
+
+
+async def test_what_was_noted_while_a_folder_went_away_is_found_when_it_is_back(
+    followed: Followed,
+) -> None:
+    followed.picture("a.png", "a cat")
+    await followed.follow()
+    followed.picture("b.png", "a cat")
+    followed.here.assembly.passed = nobody
+    await followed.here.look()
+    followed.here.assembly.passed = followed.indexing.hear
+    followed.here.folder.rename(followed.here.base / "away")
+    await followed.here.look()
+    (followed.here.base / "away").rename(followed.here.folder)
+    await followed.follow()
+    assert followed.names("cat") == ["a.png", "b.png"]
+
+
+async def test_when_what_stood_in_the_way_is_over_no_pass_is_needed(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(followed.here.clock, "wait", SystemClock().wait)
+    followed.picture("a.png", "a cat")
+    followed.index.mkdir()
+    await followed.follow()
+    followed.index.rmdir()
+    await followed.follow(look=False)
+    assert followed.names("cat") == ["a.png"]
+
+
+async def test_a_removed_index_is_made_anew_at_once(
+    followed: Followed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(followed.here.clock, "wait", SystemClock().wait)
+    followed.picture("a.png", "a cat")
+    await followed.follow()
+    remove(followed.index)
+    followed.indexing.begin_anew()
+    await followed.follow(look=False)
     assert followed.names("cat") == ["a.png"]
 
 

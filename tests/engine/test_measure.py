@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -15,6 +16,10 @@ from boardsync.engine.measure import PATIENCE_SECONDS, Measuring
 from boardsync.engine.remembered import Remembered
 from boardsync.engine.service import Service
 from boardsync.errors import ServerUnreachable
+from boardsync.index.database import using
+from boardsync.index.records import Place
+from boardsync.index.refresh import refresh
+from boardsync.local.ignore import Rules
 from boardsync.telemetry import names
 from boardsync.telemetry.counters import Sample, counters
 from boardsync.telemetry.names import Metric
@@ -62,6 +67,28 @@ async def test_a_mirror_is_counted(here: World) -> None:
     for what in ("contents", "pictures"):
         counted = await value(here, names.COUNTED, "m", what)
         assert counted == pytest.approx(here.clock.now_ns() / 1e9, abs=5)
+
+
+async def test_the_index_is_counted_as_it_is(here: World) -> None:
+    settings = here.assembly.settings
+    assert settings.index is not None
+
+    async def told() -> tuple[float, ...]:
+        pictures = await value(here, names.INDEX_PICTURES, "m")
+        waiting = await value(here, names.INDEX_WAITING, "m")
+        return pictures, waiting, await value(here, names.INDEX_FOLLOWED, "m")
+
+    assert await told() == (0, 0, 0)
+    assert not settings.index.exists()
+    for seed in (1, 2, 3):
+        here.write(f"{seed}.png", seed=seed)
+    refresh(settings.index, Place(os.path.realpath(os.fsencode(here.folder)), "m"), Rules())
+    using(settings.index, lambda index: index.tell("UPDATE file SET reader = 0 WHERE id = 1"))
+    pictures, waiting, followed = await told()
+    assert (pictures, waiting) == (3, 1)
+    assert followed == pytest.approx(time.time(), abs=600)
+    settings.index.write_bytes(b"spoilt" * 1000)
+    assert await told() == (0, 0, 0)
 
 
 async def test_an_order_is_kept_in_which_every_metric_is_told_in_one_piece(here: World) -> None:

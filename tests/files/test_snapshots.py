@@ -62,6 +62,14 @@ def test_a_file_that_stands_still_is_read_whole(tmp_path: Path, size: int) -> No
     assert digest_file(path) == (taken.digest, taken.stat)
 
 
+@pytest.mark.parametrize("inode", [1, 2**63 - 1, 2**63, 2**64 - 1])
+def test_any_inode_fits_a_database_and_stays_another_ones(inode: int) -> None:
+    moments = {"st_mtime_ns": 0, "st_ctime_ns": 0}
+    told = stat_of(os.stat_result((0o100644, inode, 1, 1, 0, 0, 5, 0, 0, 0), moments))
+    assert -(2**63) <= told.inode < 2**63
+    assert told.inode % 2**64 == inode
+
+
 def test_a_snapshot_does_not_print_its_bytes(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"secret")
     assert "secret" not in repr(read_snapshot(tmp_path / "a.png", 10))

@@ -11,7 +11,8 @@ from boardsync.index.database import Index, using
 from boardsync.index.query import parse_query
 from boardsync.index.records import Hit, Place, Standing
 from boardsync.index.refresh import Refreshed, refresh
-from boardsync.index.search import Answer, Order, Wanted, search, standing_of
+from boardsync.index.search import Answer, Order, Wanted, search
+from boardsync.index.standing import standing_of
 from boardsync.local.ignore import Rules
 from generation_samples import png
 
@@ -55,8 +56,11 @@ class Indexed:
 
     def refresh(self) -> Refreshed:
         """Bring the index up to date."""
-        place = Place(os.path.realpath(os.fsencode(self.folder)), self.mirror)
-        return refresh(self.path, place, Rules(pull_into=None))
+        return refresh(self.path, self.place, Rules(pull_into=None))
+
+    @property
+    def place(self) -> Place:
+        return Place(os.path.realpath(os.fsencode(self.folder)), self.mirror)
 
     def using(self, work: Callable[[Index], T]) -> T:
         return using(self.path, work)

@@ -13,8 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boardsync.errors import QueryRefused
+from boardsync.index import paths
+from boardsync.index import search as search_module
 from boardsync.index.query import MOST_CHARACTERS, MOST_TERMS, parse_query
 from boardsync.index.records import seed_key, seed_of
+from boardsync.index.search import Order
 from boardsync.metadata import GenerationData, read
 from generation_samples import png
 from index.index_kit import Indexed
@@ -218,3 +221,88 @@ def test_sizes_paths_and_what_is_not_there(tmp_path: Path) -> None:
         "loras": [],
     }
     assert indexed.names(f"path:{latin}") == [latin]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(alphabet="aAbé\u00c9\u0301猫\udce9\udcc3\"'-_%. ", min_size=1, max_size=5))
+def test_a_part_of_a_path_is_found_wherever_it_stands(parts: Indexed, piece: str) -> None:
+    asked = f"SELECT path FROM file WHERE {paths.IN_PATH} ORDER BY path"
+    rows = parts.using(lambda index: index.ask(asked, (paths.pattern((piece,)),)))
+    expected = sorted(os.path.basename(os.fsdecode(path)) for (path,) in rows)
+    escaped = piece.replace('"', '\\"')
+    assert parts.names(f'path:"{escaped}"') == expected
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Indexed:
+    """A folder whose names hold about anything, some of it no text."""
+    indexed, chance = Indexed(tmp_path_factory.mktemp("parts")), random.Random(7)
+    alphabet = [b"a", b"A", b"b", "é".encode(), "É".encode(), "\u0301".encode(), "猫".encode(),
+                b"\xe9", b"\xc3", b'"', b"'", b"-", b"_", b"%", b".", b" "]  # fmt: skip
+    for _ in range(300):
+        name = b"".join(chance.choices(alphabet, k=chance.randrange(1, 9)))
+        indexed.write(b"x" + name + b".png", b"")
+    indexed.refresh()
+    return indexed
+
+
+def test_a_part_of_a_path_that_many_have_is_found_with_other_conditions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "FEW", 2)
+    indexed = Indexed(tmp_path)
+    for number in range(6):
+        indexed.picture(f"set/{number}-{number % 2}.png", f"a cat {'dog' * (number % 3)}", number)
+    indexed.refresh()
+    for query, numbers in {
+        "path:set": (0, 1, 2, 3, 4, 5),
+        "path:-0": (0, 2, 4),
+        "path:4-0": (4,),
+        "cat path:4-0.png": (4,),
+        "cat path:set": (0, 1, 2, 3, 4, 5),
+        "cat -path:-0": (1, 3, 5),
+        "path:-0 path:2-": (2,),
+        "path:1-1 path:2-0": (),
+        "path:set seed:3..4": (3, 4),
+        "path:nothing": (),
+    }.items():
+        assert indexed.names(query) == [f"{number}-{number % 2}.png" for number in numbers], query
+
+
+def test_of_many_pictures_the_newest_are_put_in_order_of_relevance(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "FEW", 2)
+    monkeypatch.setattr(search_module, "RANKED", 3)
+    monkeypatch.setattr(search_module, "_WINDOW", 2)
+    indexed = Indexed(tmp_path)
+    for number, prompt in enumerate(("cat", "a cat in a house", "a cat", "a big cat in a house")):
+        indexed.picture(f"{number}.png", prompt)
+    indexed.refresh()
+
+    def found(query: str, limit: int) -> tuple[list[str], bool]:
+        answer = indexed.search(query, order=Order.RELEVANCE, limit=limit)
+        return [os.path.basename(hit.name) for hit in answer.hits], answer.more
+
+    assert found("cat", 2) == (["2.png", "1.png"], True)
+    assert found("cat", 4) == (["0.png", "2.png", "1.png", "3.png"], False)
+    assert found("cat path:.png house", 4) == (["1.png", "3.png"], False)
+    assert found("cat path:0.png", 4) == (["0.png"], False)
+    assert found("nothing", 4) == ([], False)
+
+
+def test_of_pictures_of_the_same_moment_the_last_known_come_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FEW", "_WINDOW", "_LISTED"):
+        monkeypatch.setattr(search_module, name, 2)
+    indexed = Indexed(tmp_path)
+    # The texts of the first two are told last.
+    for number, word in ((3, "a"), (2, "b"), (1, "c"), (0, "d"), (3, "e"), (2, "f")):
+        path = indexed.picture(f"{number}.png", f"a cat {word}")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        indexed.refresh()
+    for order in Order:
+        found = indexed.search("cat", order=order, limit=1)
+        names = [os.path.basename(hit.name) for hit in found.hits]
+        assert (names, found.more) == (["0.png"], True)

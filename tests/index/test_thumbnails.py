@@ -76,6 +76,20 @@ def test_it_is_made_once_for_each_size_and_version(
     assert made == [256, 64, 256]
 
 
+def test_a_picture_that_was_changed_in_place_with_its_time_set_back_gets_another(
+    tmp_path: Path, clock: Clock
+) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(raw_png(2, 2, 8, 0, b"\0\x10\x10\0\x10\x10"))
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    thumbnails = Thumbnails(tmp_path / "kept", 1 << 20, None, clock)
+    before, first = path.stat(), thumbnails.path(path)
+    path.write_bytes(raw_png(2, 2, 8, 0, b"\0\x11\x11\0\x11\x11"))
+    os.utime(path, ns=(before.st_mtime_ns, before.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_ino) == (before.st_size, before.st_ino)
+    assert thumbnails.path(path) != first
+
+
 def test_it_is_its_owners_alone(tmp_path: Path, clock: Clock) -> None:
     kept = Thumbnails(tmp_path / "kept", 1 << 20, None, clock).path(picture(tmp_path / "a.png"))
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 import click
 
@@ -43,8 +45,7 @@ def index(
     """
     found = derived(context)
     if forget:
-        _forget(found, folders)
-        return
+        _forget(found, folders, as_json=as_json)
     roots = [real(folder) for folder in folders]
     told, codes = bring_up_to_date(found, roots, pixels=not no_pixels)
     if as_json:
@@ -62,6 +63,7 @@ def bring_up_to_date(
     What cannot be done is told on standard error, and the others are done all the same.
     """
     path = found.require_index()
+    _require_folders(found, path, roots)
     wanted = [found.place(root) for root in roots or found.mirrors]
     if not wanted:
         raise SettingsError("there are no mirrors to index; name a folder: boardsync index FOLDER")
@@ -83,6 +85,17 @@ def bring_up_to_date(
             click.echo(f"boardsync: {printable(below)}: {printable(why)}", err=True)
         told.append(_as_dict(place, done, time.monotonic() - began))
     return told, codes
+
+
+def _require_folders(found: Derived, path: Path, roots: Sequence[bytes]) -> None:
+    """Refuse what nobody can have meant; a folder that is known may be away."""
+    odd = [root for root in roots if not os.path.isdir(root) and root not in found.mirrors]
+    if odd and path.exists():
+        known = using(path, lambda index: follow.roots(index).keys())
+        odd = [root for root in odd if root not in known]
+    if odd:
+        words = "no folder" if os.path.lexists(odd[0]) else "there is no such folder"
+        raise click.UsageError(f"{printable(odd[0])}: {words}; nothing was indexed")
 
 
 def _rules(found: Derived, place: Place) -> Rules:
@@ -118,19 +131,23 @@ def _as_dict(place: Place, done: Refreshed, seconds: float) -> dict[str, Any]:
     }
 
 
-def _forget(found: Derived, folders: Sequence[str]) -> None:
+def _forget(found: Derived, folders: Sequence[str], *, as_json: bool) -> NoReturn:
     if not folders:
         raise click.UsageError("--forget needs a FOLDER")
     path, roots = found.require_index(), [real(folder) for folder in folders]
     unknown = using(path, lambda index: _forget_all(index, roots)) if path.exists() else roots
     for root in unknown:
         click.echo(f"boardsync: {printable(root)}: not in the index", err=True)
+    if as_json:
+        print_json(
+            [{"folder": printable(root), "forgotten": root not in unknown} for root in roots]
+        )
     sys.exit(exits.FAILED if unknown else exits.OK)
 
 
 def _forget_all(index: Index, roots: Sequence[bytes]) -> list[bytes]:
     """Forget folders; return those that are not known."""
-    known = {root: number for number, root in index.ask("SELECT id, root FROM folder")}
+    known = follow.roots(index)
     for root in roots:
         if root in known:
             follow.forget(index, known[root])

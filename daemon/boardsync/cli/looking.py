@@ -17,7 +17,7 @@ from boardsync.cli.access import Context, daemon_request, pass_context
 from boardsync.cli.numbers import NUMBER
 from boardsync.cli.output import console, print_json, print_table, printable, size, when
 from boardsync.cli.shown import counted
-from boardsync.cli.told import answer_words, hold_words
+from boardsync.cli.told import answer_words, hold_words, index_words
 from boardsync.config.model import Settings
 from boardsync.engine import report
 from boardsync.engine.why import why as explain
@@ -60,6 +60,8 @@ def status(context: Context, as_json: bool) -> None:
         "held",
     )
     print_table(keys, [[one.get(key, 0) for key in keys] for one in told["mirrors"]])
+    for words in index_words(told.get("index")):
+        click.echo(f"\n{words}")
     for cause in told["health"] or ():
         if cause["stuck"]:
             click.echo(f"\nSTUCK since {when(cause['since_ms'])}: {printable(cause['words'])}")

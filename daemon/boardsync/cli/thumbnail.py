@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from boardsync.cli import exits
 from boardsync.cli.access import Context, pass_context
-from boardsync.cli.derived import derived
+from boardsync.cli.derived import derived, real
 from boardsync.cli.output import print_json, printable
 from boardsync.errors import BoardsyncError, NoRoom, TryAgain
 from boardsync.index.thumbnails import EDGE, MOST_EDGE, Thumbnails
@@ -42,7 +43,8 @@ def thumbnail(context: Context, files: tuple[str, ...], edge: int, as_json: bool
             raise  # of no other file it would be another
         except BoardsyncError as error:
             codes.append(exits.code_for(error))
-            words = str(error).removeprefix(f"{file}: ")
+            # It names the file itself, where FILE may be relative, or a symlink.
+            words = str(error).removeprefix(f"{os.fsdecode(real(file))}: ")
             click.echo(f"boardsync: {printable(file)}: {printable(words)}", err=True)
             told.append({"file": printable(file), "error": printable(words)})
             told[-1]["try_again"] = isinstance(error, TryAgain)

@@ -58,6 +58,20 @@ def print_told(told: Sequence[Mapping[str, Any]]) -> None:
             click.echo(f"{printable(one['mirror'])}: {picture}: not done: {words}")
 
 
+def index_words(index: Mapping[str, Any] | None) -> list[str]:
+    """Say how the search index stands, in lines; a daemon of another version may not tell."""
+    if index is None:
+        return []
+    if index["trouble"]:
+        return [f"index: {printable(index['trouble'])}"]
+    told = [f"index: {counted(index['pictures'], 'picture')}"]
+    if index["waiting"]:
+        told.append(f"{index['waiting']} of them not read yet")
+    if index["behind"]:
+        told.append(f"behind with {', '.join(map(printable, index['behind']))}")
+    return [", ".join(told)]
+
+
 def exit_code(told: Sequence[Mapping[str, Any]]) -> int:
     """Return the exit code for what became of pictures."""
     left = [one for one in told if not one["done"]]

@@ -1,7 +1,7 @@
 """Looks for what is wrong with a setup, and mends what can be mended without a person.
 
 Builds on the check of a setup. Nothing that may be somebody's picture is ever removed: only rows
-that nobody needs, and temporary files of ours that no process works on any more.
+that nobody needs, temporary files of ours that no process works on any more, and a damaged index.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from boardsync.config.model import Settings
 from boardsync.engine.checkup import Finding, check_up
+from boardsync.engine.doctor_index import index_symptoms
 from boardsync.engine.doctor_litter import litter_symptoms
 from boardsync.engine.doctor_places import place_symptoms
 from boardsync.engine.doctor_servers import server_symptoms
@@ -22,7 +23,7 @@ from boardsync.errors import BoardsyncError
 from boardsync.state.database import State, open_readonly
 
 Look = Callable[[Settings, State | None], list[Symptom]]
-LOOKS: tuple[Look, ...] = (state_symptoms, place_symptoms, litter_symptoms)
+LOOKS: tuple[Look, ...] = (state_symptoms, place_symptoms, litter_symptoms, index_symptoms)
 
 
 @dataclass(frozen=True, slots=True)

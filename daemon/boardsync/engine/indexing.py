@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from boardsync.engine.context import Mirror
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.patience import patient_thread
 from boardsync.errors import BoardsyncError
-from boardsync.model import FileStat
+from boardsync.local.runs import Seen
 from boardsync.state import observations, places
 
 if TYPE_CHECKING:
@@ -38,10 +39,14 @@ GATHER_SECONDS = 1.0
 """What follows a pass closely is brought in with it."""
 MOST_PATHS = 1000
 """More paths than this are a comparison of everything."""
+ROWS = 500
+"""Of what the state knows, in memory at once."""
 BATCH_FILES = 50
 BATCH_SECONDS = 0.2
 REST = 3.0
 """After each batch, so many times as long as it took is left to others..."""
+RETRY_SECONDS = 60.0
+"""What stood in the way of news, and a pause, may be over without a further pass."""
 REST_WHILE_CARRYING = 20.0
 """...and so many while pictures are being transferred."""
 
@@ -68,6 +73,7 @@ class Indexing:
         self._assembly = assembly
         self._news: dict[str, News] = {}
         self._followed: set[tuple[Path, str]] = set()
+        self._in_doubt: set[str] = set()
         self._trouble = ""
         self.at_work = False
         self._wake = asyncio.Event()
@@ -76,13 +82,21 @@ class Indexing:
     def hear(self, mirror: Mirror, look: Look, done: Pass) -> None:
         """Take note of a pass."""
         path = self._assembly.settings.index
-        if path is None or (done.files is None and not done.hashed.paths):
+        if path is None:
+            return
+        if done.files is None and (look.folder or look.paths):
+            # What was noted before the trouble is no news to the next pass: it tells nobody.
+            self._in_doubt.add(mirror.name)
+        if done.files is None and not done.hashed.paths:
             return
         news = self._news.setdefault(mirror.name, News())
         if look.folder and done.files is not None:
             news.walked_ms = now_ms(mirror.clock)
             news.whole |= bool(done.files.changed or done.files.gone)
         news.whole |= done.hashed_in_part or (path, mirror.name) not in self._followed
+        if done.files is not None and mirror.name in self._in_doubt:
+            self._in_doubt.discard(mirror.name)
+            news.whole = True
         news.paths |= look.paths | set(done.hashed.paths)
         if len(news.paths) > MOST_PATHS:
             news.whole = True
@@ -90,11 +104,17 @@ class Indexing:
             news.paths.clear()
         self._wake.set()
 
+    def begin_anew(self) -> None:
+        """Compare everything of every mirror: the index was removed."""
+        for mirror in self._assembly.mirrors:
+            self._news.setdefault(mirror.name, News()).whole = True
+        self._wake.set()
+
     async def run(self) -> None:
         """Follow until cancelled."""
         clock = self._assembly.clock
         while True:
-            await clock.wait(self._wake, None)
+            await clock.wait(self._wake, RETRY_SECONDS if self._news else None)
             self._wake.clear()
             await clock.sleep(GATHER_SECONDS)
             for mirror in list(self._assembly.mirrors):
@@ -103,7 +123,7 @@ class Indexing:
                     await self._follow_guarded(mirror, self._news.pop(mirror.name))
 
     async def _follow_guarded(self, mirror: Mirror, news: News) -> None:
-        """Bring news in. What stands in the way is told once, and tried after the next pass."""
+        """Bring news in. What stands in the way is told once, and tried again in a while."""
         patient = patient_thread("boardsync-index")
         self.at_work = True
         try:
@@ -178,13 +198,11 @@ class _Work:
             follow.note_look(index, number, identity, self.news.walked_ms)
         return number, follow.is_any_unread(index, number)
 
-    def _settled(self, connection: Connection, below: bytes) -> Iterator[tuple[bytes, FileStat]]:
+    def _settled(self, connection: Connection, below: bytes) -> Iterator[list[Seen]]:
         """Stream what is in the folder and no longer being written."""
-        for path, size, mtime_ns, ctime_ns, inode, hashed_ns in observations.known_files(
-            connection, self.mirror.number, below
-        ):
-            if hashed_ns is not None:
-                yield path, FileStat(size, mtime_ns, ctime_ns, inode)
+        known = observations.known_files(connection, self.mirror.number, below)
+        while rows := list(islice(known, ROWS)):
+            yield [row[:5] for row in rows if row[5] is not None]
 
     def _is_known(self, connection: Connection, path: bytes) -> bool:
         return observations.find_file(connection, self.mirror.number, path) is not None

@@ -22,6 +22,7 @@ from boardsync import __version__
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.index_standing import indexed
 from boardsync.engine.remembered import Remembered
 from boardsync.engine.service import Service
 from boardsync.errors import BoardsyncError, TryAgain
@@ -35,7 +36,7 @@ from boardsync.telemetry.process import LoopLag, process_samples
 
 T = TypeVar("T")
 
-QUEUE_SHARE, CONTENTS_SHARE, PICTURES_SHARE = 100.0, 1000.0, 300.0
+QUEUE_SHARE, CONTENTS_SHARE, PICTURES_SHARE, INDEX_SHARE = 100.0, 1000.0, 300.0, 300.0
 """For so many times what it took, nothing is counted again: see `engine.remembered`."""
 PATIENCE_SECONDS = 0.5
 """So long who asks waits for what is being counted; then what was counted before is told."""
@@ -99,6 +100,9 @@ class Measuring:
         self._lag = lag
         self._lock, self._turn = threading.Lock(), threading.Lock()
         self._counting: dict[int, Counting] = {}
+        self._index = Remembered(
+            lambda: indexed(self._assembly.settings), INDEX_SHARE, self._turn
+        )  # fmt: skip
 
     @property
     def _assembly(self) -> Assembly:
@@ -122,6 +126,7 @@ class Measuring:
         """
         measured = [*process_samples(), *self._of_servers(), *self._of_daemon()]
         until, mirrors = time.monotonic() + PATIENCE_SECONDS, list(self._assembly.mirrors)
+        self._index.begin()
         for mirror in mirrors:
             self._counted(mirror).begin()
         for mirror in mirrors:
@@ -130,6 +135,7 @@ class Measuring:
                 measured += self._of_standing(mirror)
             measured += self._of_queue(mirror, until)
             measured += self._of_contents(mirror, until)
+        measured += self._of_index(until)
         return in_order([*counters.samples(), *measured])
 
     def _counted(self, mirror: Mirror) -> Counting:
@@ -214,6 +220,15 @@ class Measuring:
             yield sample(names.COUNTED, when, mirror=name, what="pictures")
             yield sample(names.SYNCED, found.synced, mirror=name)
             yield sample(names.PARTED, found.parted, mirror=name)
+
+    def _of_index(self, until: float) -> Iterator[Sample]:
+        if self._assembly.settings.index is None:
+            return
+        found = self._index.newest(until - time.monotonic())
+        for name, one in (found or {}).items():
+            yield sample(names.INDEX_PICTURES, one.pictures, mirror=name)
+            yield sample(names.INDEX_WAITING, one.waiting, mirror=name)
+            yield sample(names.INDEX_FOLLOWED, (one.looked_ms or 0) / 1000, mirror=name)
 
     def _seconds_since(self, moment_ms: int | None) -> float:
         """Return how long ago something began; 0 for nothing, and while the clock is behind."""

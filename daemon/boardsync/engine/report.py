@@ -17,6 +17,7 @@ from boardsync.config.named import require_known
 from boardsync.engine.brake import resting
 from boardsync.engine.clock import Clock, SystemClock
 from boardsync.engine.double_words import tell_doubles
+from boardsync.engine.index_standing import index_status
 from boardsync.engine.room import find_shortage
 from boardsync.state import (
     failed_readings,
@@ -60,7 +61,9 @@ def status(
     else:
         with state.read() as connection:
             mirrors = [_mirror_status(connection, settings, one, clock) for one in settings.mirrors]
-    return {"state": str(settings.state), "mirrors": mirrors}
+    scanned = {one["mirror"]: one["scanned_ms"] for one in mirrors}
+    index = index_status(settings, scanned)
+    return {"state": str(settings.state), "mirrors": mirrors, "index": index}
 
 
 def _never_run(settings: MirrorSettings) -> dict[str, Any]:

@@ -111,6 +111,10 @@ class Service:
         """Ask for a clean stop."""
         self._stop.set()
 
+    def index_anew(self) -> None:
+        """Have the index compared with everything: it may have been removed."""
+        self._indexing.begin_anew()
+
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """Do something for somebody who waits.
 

@@ -193,13 +193,17 @@ class Worker:
         except TryAgain as error:
             # The state's trouble: that of folder and server is part of what a pass finds.
             log.warning("a pass could not be made; it is tried again", error=str(error))
-            self._count_pass("failed")
-            self._retry_later()
+            self._fail(look)
         except Exception as error:
             log.exception("bug: a pass failed in an unforeseen way")
-            self._count_pass("failed")
             await self.reconciler.note_bug(error)
-            self._retry_later()
+            self._fail(look)
+
+    def _fail(self, look: Look) -> None:
+        self._count_pass("failed")
+        look.folder = True  # it may have noted what it found before it failed
+        self.passed(look, Pass())
+        self._retry_later()
 
     def _count_pass(self, outcome: str) -> None:
         counters.add(names.PASSES, mirror=self.mirror.name, outcome=outcome)

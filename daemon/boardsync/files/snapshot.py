@@ -36,16 +36,27 @@ class Snapshot:
 def stat_of(result: os.stat_result) -> FileStat:
     """Reduce a stat result to what an observation keeps."""
     return FileStat(
-        result.st_size, _bounded(result.st_mtime_ns), _bounded(result.st_ctime_ns), result.st_ino
+        result.st_size,
+        fitting(result.st_mtime_ns),
+        fitting(result.st_ctime_ns),
+        signed(result.st_ino),
     )
 
 
-def _bounded(moment_ns: int) -> int:
+def fitting(moment_ns: int) -> int:
     """Keep a moment within 64 bits of nanoseconds, that is between 1677 and 2262.
 
     A file may claim any year; what does not fit would fit no database either.
     """
     return max(-(1 << 63), min((1 << 63) - 1, moment_ns))
+
+
+def signed(inode: int) -> int:
+    """Return an inode's number as a database holds it, where 64 bits have a sign.
+
+    Network filesystems and those that unite others give numbers that need all 64.
+    """
+    return inode if inode < 1 << 63 else inode - (1 << 64)
 
 
 def digest_file(path: PathArg, disk: Disk = SYSTEM) -> tuple[str, FileStat]:

@@ -42,8 +42,8 @@ _PRIMARY: Final = 0xFF
 _ELSEWHERE: Final = "the setting `index` names another place"
 
 
-class _Damaged(Exception):
-    """The file is not what we made of it, or of another version."""
+class Damaged(NeedsPerson):
+    """The file is not what we made of it, or of another version. Whoever writes makes it anew."""
 
 
 class Index:
@@ -87,6 +87,16 @@ class Index:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
 
+    def verify_words(self, table: str) -> None:
+        """Have a table of words compared with what it is made of. SQLite raises what is wrong."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.execute(
+                f"INSERT INTO {table} ({table}, rank) VALUES ('integrity-check', 1)"
+            )
+        finally:
+            self._connection.execute("ROLLBACK")
+
 
 def using(path: Path, work: Callable[[Index], T]) -> T:
     """Open the index, do something with it, and close it.
@@ -96,14 +106,31 @@ def using(path: Path, work: Callable[[Index], T]) -> T:
     """
     try:
         return _once(path, work)
-    except _Damaged as damage:
+    except Damaged as damage:
         log.warning("the index is made anew", path=str(path), why=str(damage))
     with _placing(path):
         _delete(path)
     try:
         return _once(path, work)
-    except _Damaged as damage:
+    except Damaged as damage:
         raise TryAgain(f"{path}: the index was damaged as soon as it was made: {damage}") from None
+
+
+def read_only(path: Path, work: Callable[[Index], T]) -> T | None:
+    """Open the index as it is to look at it; None where there is none.
+
+    Raises Damaged where `using` would make it anew, and what that raises.
+    """
+    with _placing(path):
+        if not _is_there(path):
+            return None
+    return _once(path, work)
+
+
+def remove(path: Path) -> None:
+    """Delete the index, once nobody uses it: it is made anew. Raises TryAgain while it is used."""
+    with _placing(path):
+        _delete(path)
 
 
 def _once(path: Path, work: Callable[[Index], T]) -> T:
@@ -118,11 +145,11 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        if "no such module" in str(error):
+        if "no such module" in str(error) or "no such tokenizer" in str(error):
             raise NeedsPerson(f"{path}: this Python's SQLite cannot search texts (FTS5)") from error
         code = _code(error)
         if code in _DAMAGED:
-            raise _Damaged(str(error)) from error
+            raise Damaged(str(error)) from error
         if code == sqlite3.SQLITE_FULL:
             raise NoRoom(f"{path}: there is no room for the index; make some") from error
         if code == sqlite3.SQLITE_ERROR:
@@ -191,7 +218,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Set a connection up. Raises _Damaged, and NeedsPerson for another program's database."""
+    """Set a connection up. Raises Damaged, and NeedsPerson for another program's database."""
     connection.execute("BEGIN")
     number, version = (_number(connection, name) for name in ("application_id", "user_version"))
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
@@ -199,10 +226,10 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if number != APPLICATION and names:
         raise NeedsPerson(f"{path}: a database, but no index of boardsync; {_ELSEWHERE}")
     if version != VERSION:
-        raise _Damaged(f"it is of version {version}, this boardsync makes {VERSION}")
+        raise Damaged(f"it is of version {version}, this boardsync makes {VERSION}")
     missing = next((part for part in PARTS if part not in names), None)
     if missing is not None:
-        raise _Damaged(f"{missing} is missing")
+        raise Damaged(f"{missing} is missing")
     for pragma in ("synchronous=NORMAL", "cache_size=-8192", "journal_size_limit=16777216"):
         connection.execute(f"PRAGMA {pragma}")
     _read_anew_after_an_update(connection)
@@ -216,7 +243,7 @@ def _read_anew_after_an_update(connection: sqlite3.Connection) -> None:
     """Have everything read again by a reader that reads more; until then the old words stay."""
     row = connection.execute("SELECT value FROM fact WHERE name = 'reader'").fetchone()
     if row is None:
-        raise _Damaged("it does not say who read the pictures")
+        raise Damaged("it does not say who read the pictures")
     if row[0] != READER:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute("UPDATE file SET reader = 0 WHERE reader != ?", (READER,))

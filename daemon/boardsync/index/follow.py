@@ -5,21 +5,27 @@ Nothing is opened here. What has to be read is noted, and `boardsync.index.readi
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from boardsync.errors import FolderAway
+from boardsync.files.snapshot import fitting, signed, stat_of
 from boardsync.index.database import Index
 from boardsync.index.records import Place
 from boardsync.index.schema import READER
+from boardsync.index.spans import Recorded, Span, cut, forget_all, record
+from boardsync.local.runs import Seen
 from boardsync.model import FileStat
 
 _PAGE: Final = 5000
-"""Rows in memory, and to a transaction: nobody waits for long to write."""
+"""Rows in memory, or removed in a transaction: nobody waits for long to write."""
 
-_Known = tuple[bytes, int, int, int, int]
-Found = tuple[bytes, FileStat]
+_Known = tuple[int, bytes, int, int, int, int]
+"""A row's number, and what was seen as it was noted."""
+_Missing = tuple[bytes, int]
+"""The path and the number of a row."""
 
 
 @dataclass(slots=True)
@@ -46,6 +52,11 @@ def enter(index: Index, place: Place) -> int:
     return int(index.ask("SELECT id FROM folder WHERE root = ?", (place.root,))[0][0])
 
 
+def roots(index: Index) -> dict[bytes, int]:
+    """Return the folders that are known, with their numbers."""
+    return {root: number for number, root in index.ask("SELECT id, root FROM folder")}
+
+
 def forget_others(index: Index, places: Iterable[Place]) -> None:
     """Forget mirrors' folders that are none any more. Folders that are nobody's stay."""
     roots = {place.root for place in places}
@@ -60,13 +71,14 @@ def forget(index: Index, folder: int) -> None:
         with index.writing():
             _remove(index, [number for (number,) in numbers])
     with index.writing():
+        forget_all(index, folder)
         index.tell("DELETE FROM folder WHERE id = ?", (folder,))
 
 
 def look(
     index: Index,
     folder: int,
-    found: Iterable[Found],
+    found: Iterable[list[Seen]],
     *,
     below: bytes | None = None,
     stays: Callable[[bytes], bool] = lambda _: False,
@@ -78,30 +90,24 @@ def look(
     stays tells which of the missing may be there all the same, and before_removing may raise.
     """
     looked = Looked()
+    missing: list[_Missing] = []
     if below is None:
         once_more(index, folder)
-    known = _known(index, folder, below)
-    row = next(known, None)
-    fresh: list[Found] = []
-    missing: list[tuple[bytes, int]] = []
-    for path, stat in found:
-        looked.files += 1
-        while row is not None and row[0] < path:
-            missing.append(row[:2])
-            row = next(known, None)
-        if row is None or row[0] != path:
-            fresh.append((path, stat))
-        else:
-            if row[2] != stat.size or row[3] != stat.mtime_ns or row[4] != stat.inode:
-                fresh.append((path, stat))
-            row = next(known, None)
-        if len(fresh) >= _PAGE:
-            _note(index, folder, fresh, looked)
-            fresh.clear()
-    _note(index, folder, fresh, looked)
-    while row is not None:
-        missing.append(row[:2])
-        row = next(known, None)
+        recorded = Recorded(index, folder)
+        for span in cut(found, recorded.borders, b"", None):
+            looked.files += len(span.seen)
+            if recorded.is_as_before(span):
+                continue
+            with index.writing():
+                absent = _compare(index, folder, span, None, looked)
+                if not absent:
+                    record(index, folder, span)
+            missing += absent
+    else:
+        for span in cut(found, iter(()), below, below + b"0"):
+            looked.files += len(span.seen)
+            with index.writing():
+                missing += _compare(index, folder, span, below, looked)
     before_removing()
     gone = [number for path, number in missing if not stays(path)]
     for start in range(0, len(gone), _PAGE):
@@ -153,58 +159,102 @@ def once_more(index: Index, folder: int) -> None:
             index.tell(f"UPDATE file SET reader = 0, again = 0 WHERE {asked}", (folder,))
 
 
-def _known(index: Index, folder: int, below: bytes | None) -> Iterator[_Known]:
-    """Stream what is known in byte order, a page at a time: nothing keeps the file open."""
-    select = "SELECT path, id, size, mtime_ns, inode FROM file WHERE folder = ? AND "
-    if below is not None:
+def _compare(
+    index: Index, folder: int, span: Span, below: bytes | None, looked: Looked
+) -> list[_Missing]:
+    """Note what is new or changed in a span; return what is known there and was not seen."""
+    missing: list[_Missing] = []
+    known = _known(index, folder, span, below)
+    row = next(known, None)
+    for seen in map(_fitting, span.seen):
+        path = seen[0]
+        while row is not None and row[1] < path:
+            missing.append((row[1], row[0]))
+            row = next(known, None)
+        if row is None or row[1] != path:
+            _note(index, folder, seen, looked)
+        else:
+            if row[1:] != seen:
+                _note(index, folder, seen, looked)
+            row = next(known, None)
+    while row is not None:
+        missing.append((row[1], row[0]))
+        row = next(known, None)
+    return missing
+
+
+def _fitting(seen: Seen) -> Seen:
+    """Return what was seen as the database can hold it."""
+    path, size, mtime_ns, ctime_ns, inode = seen
+    return path, size, fitting(mtime_ns), fitting(ctime_ns), signed(inode)
+
+
+def _known(index: Index, folder: int, span: Span, below: bytes | None) -> Iterator[_Known]:
+    """Stream what is known of a span in byte order, a page at a time."""
+    select = "SELECT id, path, size, mtime_ns, ctime_ns, inode FROM file WHERE folder = ? AND "
+    first, over = span.first, ">="
+    if first == below:
         yield from index.ask(f"{select} path = ?", (folder, below))
-    first, end = (b"", None) if below is None else (below + b"/", below + b"0")
-    upto, values = ("", ()) if end is None else ("AND path < ?", (end,))
-    page = index.ask(
-        f"{select} path >= ? {upto} ORDER BY path LIMIT {_PAGE}", (folder, first, *values)
-    )
-    while page:
+        first = below + b"/"
+    upto, values = ("", ()) if span.until is None else ("AND path < ?", (span.until,))
+    while True:
+        page = index.ask(
+            f"{select} path {over} ? {upto} ORDER BY path LIMIT {_PAGE}", (folder, first, *values)
+        )
         yield from page
         if len(page) < _PAGE:
             return
-        page = index.ask(
-            f"{select} path > ? {upto} ORDER BY path LIMIT {_PAGE}",
-            (folder, page[-1][0], *values),
-        )
+        first, over = page[-1][1], ">"
 
 
-def _note(index: Index, folder: int, fresh: list[Found], looked: Looked) -> None:
+def _note(index: Index, folder: int, seen: Seen, looked: Looked) -> None:
     """Note what is new or changed. What was read of the same file elsewhere is taken over."""
-    if not fresh:
-        return
-    with index.writing():
-        for path, stat in fresh:
-            same = (stat.inode, stat.size, stat.mtime_ns)
-            read = index.ask(
-                "SELECT reader, telling, seed, width, height, trouble FROM file"
-                " WHERE inode = ? AND size = ? AND mtime_ns = ? AND reader = ? AND again = 0"
-                " LIMIT 1",
-                (*same, READER),
-            )
-            looked.known += bool(read)
-            told = read[0] if read else (0, None, None, None, None, None)
-            index.tell(_NOTE if read else _NOTE_UNREAD, (folder, path, *same, *told)
-                       if read else (folder, path, *same))  # fmt: skip
-    looked.changed += len(fresh)
+    read = _read_elsewhere(index, folder, seen)
+    if read is None:
+        index.tell(_NOTE_UNREAD, (folder, *seen))
+    else:
+        index.tell(_NOTE, (folder, *seen, *read))
+        looked.known += 1
+    looked.changed += 1
 
 
+def _read_elsewhere(index: Index, folder: int, seen: Seen) -> tuple[Any, ...] | None:
+    """Return what was read of the same file when it was at another path, if that is certain.
+
+    An inode's number is given to other files in time, and is another file's on another disk. What
+    changes a file, and be it its name, changes its ctime, which nobody can set: with it being the
+    same on the same disk, only a directory above was renamed.
+    """
+    path, *stat = seen
+    read = index.ask(
+        "SELECT device, reader, telling, seed, width, height, trouble FROM file"
+        " WHERE size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ? AND device NOTNULL"
+        " AND reader = ? AND again = 0 LIMIT 1",
+        (*stat, READER),
+    )
+    if not read:
+        return None
+    [(root,)] = index.ask("SELECT root FROM folder WHERE id = ?", (folder,))
+    try:
+        now = os.lstat(os.path.join(root, path))
+    except OSError:
+        return None
+    same = (now.st_dev, stat_of(now)) == (read[0][0], FileStat(*stat))
+    return read[0] if same else None
+
+
+_STAT: Final = "size, mtime_ns, ctime_ns, inode"
+_READ: Final = "device, reader, telling, seed, width, height, trouble"
+_NEW_STAT: Final = ", ".join(f"{name} = excluded.{name}" for name in _STAT.split(", "))
+_NEW_READ: Final = ", ".join(f"{name} = excluded.{name}" for name in _READ.split(", "))
 _NOTE: Final = (
-    "INSERT INTO file (folder, path, inode, size, mtime_ns,"
-    " reader, telling, seed, width, height, trouble) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    " ON CONFLICT (folder, path) DO UPDATE SET inode = excluded.inode, size = excluded.size,"
-    " mtime_ns = excluded.mtime_ns, reader = excluded.reader, again = 0,"
-    " telling = excluded.telling, seed = excluded.seed, width = excluded.width,"
-    " height = excluded.height, trouble = excluded.trouble"
+    f"INSERT INTO file (folder, path, {_STAT}, {_READ})"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f" ON CONFLICT (folder, path) DO UPDATE SET {_NEW_STAT}, {_NEW_READ}, again = 0"
 )
 _NOTE_UNREAD: Final = (
-    "INSERT INTO file (folder, path, inode, size, mtime_ns) VALUES (?, ?, ?, ?, ?)"
-    " ON CONFLICT (folder, path) DO UPDATE SET inode = excluded.inode, size = excluded.size,"
-    " mtime_ns = excluded.mtime_ns, reader = 0, again = 0"
+    f"INSERT INTO file (folder, path, {_STAT}) VALUES (?, ?, ?, ?, ?, ?)"
+    f" ON CONFLICT (folder, path) DO UPDATE SET {_NEW_STAT}, reader = 0, again = 0"
 )
 """Until it is read, what was told before stays."""
 

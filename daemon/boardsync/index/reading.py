@@ -9,7 +9,7 @@ import hashlib
 import os
 import stat
 import time
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from boardsync.errors import BoardsyncError, Missing, TryAgain
@@ -50,14 +50,23 @@ class _Unread:
     number: int
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
 
 
 @dataclass(frozen=True, slots=True)
-class _Told:
-    """What reading gave. stat None: it is not there. again: it is to be read once more."""
+class _Look:
+    """What a file was like, and on which disk."""
 
-    stat: FileStat | None
+    stat: FileStat
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What reading gave. look None: it is not there. again: it is to be read once more."""
+
+    look: _Look | None
     data: GenerationData | None = None
     trouble: str | None = None
     again: bool = False
@@ -71,7 +80,7 @@ def read_some(
     most: so many at once. seconds: none is begun after that long. pixels: as of `metadata.read`.
     """
     rows = index.ask(
-        "SELECT root, path, file.id, size, mtime_ns, inode"
+        "SELECT root, path, file.id, size, mtime_ns, ctime_ns, inode"
         " FROM file JOIN folder ON folder.id = folder"
         " WHERE folder = ? AND reader = 0 LIMIT ?",
         (folder, most + 1),
@@ -102,37 +111,38 @@ def _read(one: _Unread, pixels: bool) -> _Told:
         return _Told(None)
     except BoardsyncError as error:
         words = str(error).removeprefix(f"{os.fsdecode(one.path)}: ")
-        # A right that is given changes nothing that the index would notice.
+        # A right that is given to its directory, or to us, changes nothing of the file.
         again = isinstance(error, TryAgain) or words == NOT_ALLOWED
         return _Told(before, None, _bounded(words, LONGEST_NAME), again)
-    again = may_hide_a_change(before, began) or _look(one.path) != before
+    again = may_hide_a_change(before.stat, began) or _look(one.path) != before
     return _Told(before, data, None, again)
 
 
-def _look(path: bytes) -> FileStat | None:
+def _look(path: bytes) -> _Look | None:
     try:
         result = os.lstat(path)
     except OSError:
         return None
-    return stat_of(result) if stat.S_ISREG(result.st_mode) else None
+    if not stat.S_ISREG(result.st_mode):
+        return None
+    return _Look(stat_of(result), result.st_dev)
 
 
 def _record(index: Index, one: _Unread, told: _Told) -> None:
     """Record what was read, unless somebody noted another change meanwhile."""
-    same = "id = ? AND size = ? AND mtime_ns = ? AND inode = ?"
-    known = (one.number, one.size, one.mtime_ns, one.inode)
-    if told.stat is None:
+    same = "id = ? AND size = ? AND mtime_ns = ? AND ctime_ns = ? AND inode = ?"
+    known = (one.number, one.size, one.mtime_ns, one.ctime_ns, one.inode)
+    if told.look is None:
         index.tell(f"DELETE FROM file WHERE {same}", known)
         return
     data = told.data or GenerationData()
     seed = data.seed.value if data.seed is not None else None
     telling = _telling(index, data)
     noted = index.tell(
-        "UPDATE file SET size = ?, mtime_ns = ?, inode = ?, reader = ?, again = ?, telling = ?,"
-        f" seed = ?, width = ?, height = ?, trouble = ? WHERE {same}",
+        "UPDATE file SET size = ?, mtime_ns = ?, ctime_ns = ?, inode = ?, device = ?, reader = ?,"
+        f" again = ?, telling = ?, seed = ?, width = ?, height = ?, trouble = ? WHERE {same}",
         (
-            told.stat.size, told.stat.mtime_ns, told.stat.inode, READER, int(told.again),
-            telling,
+            *astuple(told.look.stat), told.look.device, READER, int(told.again), telling,
             None if seed is None or abs(seed) >= _LARGEST_SEED else seed_key(seed),
             _dimension(data.width), _dimension(data.height), told.trouble, *known,
         ),

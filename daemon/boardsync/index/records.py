@@ -36,6 +36,14 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """How much of a folder is in the index. pictures: the unread ones included."""
+
+    standing: Standing
+    pictures: int
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A picture that was found. path: absolute. trouble: why it could not be read."""
 

@@ -15,7 +15,8 @@ from boardsync.index.reading import Batch, read_some
 from boardsync.index.records import Place
 from boardsync.local.ignore import Rules
 from boardsync.local.report import ScanReport
-from boardsync.local.scan import scan
+from boardsync.local.root import open_root
+from boardsync.local.runs import runs
 
 _MOST: Final = 500
 _SECONDS: Final = 0.5
@@ -49,6 +50,7 @@ def refresh(
 def _refresh(
     index: Index, place: Place, rules: Rules, pixels: bool, tell: Callable[[int], None]
 ) -> Refreshed:
+    open_root(place.root)  # what is no folder does not become one of the index's
     number = follow.enter(index, place)
     report, began = ScanReport(), time.time_ns() // 1_000_000
 
@@ -60,7 +62,7 @@ def _refresh(
         follow.require_same(index, number, root.recorded if root else "", report.files)
 
     looked = follow.look(
-        index, number, scan(place.root, rules, report), stays=stays, before_removing=same
+        index, number, runs(place.root, rules, report), stays=stays, before_removing=same
     )
     follow.note_look(index, number, report.root.recorded if report.root else "", began)
     done = Refreshed(looked, unlisted=report.unreadable)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -10,19 +9,28 @@ from typing import Any, Final
 
 from boardsync.errors import QueryRefused
 from boardsync.index.database import Index
+from boardsync.index.hits import hits_of
+from boardsync.index.paths import IN_PATH, files_with, pattern
 from boardsync.index.query import Condition, InPath, Seeds, Size, Term, Words
-from boardsync.index.records import Hit, Standing, seed_key, seed_of
-from boardsync.index.schema import TEXTS
+from boardsync.index.records import Hit, Standing, seed_key
+from boardsync.index.standing import standing_of
 
-_FEW: Final = 2000
-"""Texts up to which their pictures are looked up and sorted. Of more the newest pictures are gone
-through until enough have one of them."""
-_PAGE: Final = 500
-"""Values bound to one statement."""
+FEW: Final = 2000
+"""Pictures up to which all that a condition leads to are looked up and sorted. Of more the newest
+pictures are gone through until enough fulfil everything."""
+RANKED: Final = 1000
+"""The newest pictures, which are put in order of relevance."""
+_LISTED: Final = 10_000
+"""Numbers in a statement, which must not become too long."""
+_WINDOW: Final = 4000
+"""The newest pictures, in which enough that have a common word are looked for first."""
 
 
 class Order(StrEnum):
-    """What comes first. RELEVANCE: by how much of what is told the words make up."""
+    """What comes first.
+
+    RELEVANCE: by how much of what is told the words make up, of the newest `RANKED` pictures.
+    """
 
     NEWEST = "newest"
     RELEVANCE = "relevance"
@@ -53,9 +61,13 @@ class Answer:
 
 @dataclass(slots=True)
 class _Statement:
-    """A statement in the making. match: what FTS5 is asked for."""
+    """A statement in the making.
+
+    match: what FTS5 is asked for. few: all files that fulfil a condition, where they are few.
+    """
 
     match: list[str] = field(default_factory=list)
+    few: set[int] | None = None
     unwanted: list[str] = field(default_factory=list)
     where: list[str] = field(default_factory=list)
     values: list[Any] = field(default_factory=list)
@@ -69,10 +81,10 @@ class _Statement:
 def search(index: Index, wanted: Wanted) -> Answer:
     """Search. Raises QueryRefused for a mirror that is not in the index."""
     with index.reading():
-        standing = _standing(index)
+        standing = standing_of(index)
         statement = _Statement()
         for term in wanted.terms:
-            _add_term(statement, term, standing)
+            _add_term(statement, term, standing, index)
         if wanted.mirror is not None:
             _require_mirror(wanted.mirror, standing, 0)
             statement.add(_MIRROR, wanted.mirror)
@@ -80,46 +92,30 @@ def search(index: Index, wanted: Wanted) -> Answer:
             _add_below(statement, wanted.below, index)
         _leave_out_doubles(statement, index)
         numbers = _numbers(index, statement, wanted)
-        hits = _hits(index, numbers[: wanted.limit])
+        hits = hits_of(index, numbers[: wanted.limit])
     return Answer(hits, len(numbers) > wanted.limit, standing)
 
 
-def standing_of(index: Index) -> tuple[Standing, ...]:
-    """Tell how the index stands with each folder, in the order of their paths."""
-    with index.reading():
-        return _standing(index)
-
-
-def _standing(index: Index) -> tuple[Standing, ...]:
-    rows = index.ask(
-        "SELECT root, mirror, looked_ms,"
-        " (SELECT count(*) FROM file WHERE folder = folder.id AND reader = 0)"
-        " FROM folder ORDER BY root"
-    )
-    return tuple(Standing(*row) for row in rows)
-
-
-_IN_PATH: Final = (
-    "file.id IN (SELECT id FROM file INDEXED BY file_path"
-    " WHERE CAST(path AS TEXT) LIKE CAST(? AS TEXT) ESCAPE '\\')"
-)
-"""Goes through the paths alone, which is quicker than through the files."""
 _MIRROR: Final = "folder IN (SELECT id FROM folder WHERE mirror = ? COLLATE NOCASE)"
 
 
-def _add_term(statement: _Statement, term: Term, standing: Iterable[Standing]) -> None:
+def _add_term(
+    statement: _Statement, term: Term, standing: Iterable[Standing], index: Index
+) -> None:
     one: Condition = term.condition
     if isinstance(one, Words):
         (statement.match if term.wanted else statement.unwanted).append(_match(one))
     elif isinstance(one, Seeds):
         ends = {">=": one.lowest, "<=": one.highest}
         given = {sign: seed_key(end) for sign, end in ends.items() if end is not None}
-        between = " AND ".join(f"seed {sign} ?" for sign in given)
-        statement.add(f"({between})", *given.values(), wanted=term.wanted)
+        between = " AND ".join(f"+seed {sign} ?" for sign in given)
+        _add_looked_up(statement, "file_seed", f"({between})", tuple(given.values()), term, index)
     elif isinstance(one, Size):
-        statement.add("(width = ? AND height = ?)", one.width, one.height, wanted=term.wanted)
+        condition, size = "(+width = ? AND +height = ?)", (one.width, one.height)
+        _add_looked_up(statement, "file_size", condition, size, term, index)
     elif isinstance(one, InPath):
-        statement.add(_IN_PATH, _pattern(one.pieces), wanted=term.wanted)
+        files = files_with(index, one.pieces, FEW) if term.wanted else None
+        _add_few(statement, files, IN_PATH, (pattern(one.pieces),), wanted=term.wanted)
     else:
         _require_mirror(one.name, standing, term.place)
         statement.add(_MIRROR, one.name, wanted=term.wanted)
@@ -132,12 +128,32 @@ def _match(words: Words) -> str:
     return f'{{{" ".join(words.columns)}}} : "{text}"{star}'
 
 
-def _pattern(pieces: Sequence[str]) -> bytes:
-    """Return the pieces as LIKE wants them, with anything around and between."""
-    escaped = (
-        piece.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") for piece in pieces
-    )
-    return os.fsencode(f"%{'%'.join(escaped)}%")
+def _add_looked_up(
+    statement: _Statement, name: str, condition: str, values: tuple[Any, ...], term: Term,
+    index: Index,
+) -> None:  # fmt: skip
+    """Add a condition that an index of the database leads to.
+
+    The plus in it keeps SQLite from going that way when it leads to more than a few.
+    """
+    files: list[int] | None = None
+    if term.wanted:
+        straight = condition.replace("+", "")
+        source = f"file INDEXED BY {name} WHERE {straight}"
+        rows = index.ask(f"SELECT id FROM {source} LIMIT ?", (*values, FEW + 1))
+        files = [number for (number,) in rows]
+    _add_few(statement, files, condition, values, wanted=term.wanted)
+
+
+def _add_few(
+    statement: _Statement, files: list[int] | None, condition: str, values: tuple[Any, ...], *,
+    wanted: bool,
+) -> None:  # fmt: skip
+    """Add the files that fulfil a condition, where they are few, otherwise the condition."""
+    if files is None or len(files) > FEW:
+        statement.add(condition, *values, wanted=wanted)
+    else:
+        statement.few = set(files) if statement.few is None else statement.few & set(files)
 
 
 def _require_mirror(name: str, standing: Iterable[Standing], place: int) -> None:
@@ -186,62 +202,95 @@ def _range(directory: bytes) -> tuple[bytes, bytes]:
 
 def _numbers(index: Index, statement: _Statement, wanted: Wanted) -> list[int]:
     """Return the numbers of the files, one more than wanted if there is more."""
-    match = " AND ".join(f"({one})" for one in statement.match)
     if statement.unwanted:
         unwanted = " OR ".join(f"({one})" for one in statement.unwanted)
-        statement.where.append("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)")
-        statement.values.append(unwanted)
-    where = " AND ".join(statement.where) or "1"
-    values = (*statement.values, wanted.limit + 1)
-    newest = "mtime_ns DESC, file.id DESC LIMIT ?"
+        statement.add("telling NOT IN (SELECT rowid FROM word WHERE word MATCH ?)", unwanted)
+    match = " AND ".join(f"({one})" for one in statement.match)
+    if not match or wanted.order is not Order.RELEVANCE:
+        return [number for number, _ in _newest(index, statement, match, wanted.limit + 1)]
+    found = _newest(index, statement, match, max(wanted.limit + 1, RANKED))
+    ranks = _ranks(index, match, {telling for _, telling in found})
+    found.sort(key=lambda one: ranks.get(one[1], 0.0))
+    return [number for number, _ in found[: wanted.limit + 1]]
+
+
+def _newest(
+    index: Index, statement: _Statement, match: str, most: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Return the numbers of the newest files, and of what they tell."""
+    few = statement.few
+    if match and few is None and _are_few(index, match):
+        telling = index.ask(f"SELECT mtime_ns, file.id, telling {_THAT_TELL}", (match, FEW))
+        if not statement.where:
+            telling.sort(reverse=True)
+            return [(number, text) for _, number, text in telling[:most]]
+        few, match = {number for _, number, _ in telling}, ""
+    if few is None:
+        return _newest_of_many(index, statement, match, most)
+    among, source = f"id IN ({', '.join(map(str, few))})", "file NOT INDEXED"
     if not match:
-        rows = index.ask(f"SELECT id FROM file WHERE {where} ORDER BY {newest}", values)
-    elif wanted.order is Order.RELEVANCE or _are_few(index, match):
-        best = "rank, " if wanted.order is Order.RELEVANCE else ""
-        rows = index.ask(
-            "SELECT file.id FROM word CROSS JOIN file ON telling = word.rowid AND telling != 0"
-            f" WHERE word MATCH ? AND {where} ORDER BY {best}{newest}",
-            (match, *values),
-        )
-    else:
-        rows = index.ask(
-            "SELECT id FROM file INDEXED BY file_newest"
-            " WHERE telling IN (SELECT rowid FROM word WHERE word MATCH ?)"
-            f" AND {where} ORDER BY {newest}",
-            (match, *values),
-        )
-    return [number for (number,) in rows]
+        return _ask(index, source, statement, most, among)
+    [ends] = index.ask(f"SELECT min(telling), max(telling) FROM {source} WHERE {among}")
+    return _ask(index, source, statement, most, f"{among} AND {_TELLS}", match, *ends)
+
+
+_THAT_TELL: Final = (
+    "FROM word CROSS JOIN file INDEXED BY file_telling ON telling = word.rowid AND telling != 0"
+    " WHERE word MATCH ? LIMIT ?"
+)
+"""Goes through indexes of the database alone: rows are not looked at."""
 
 
 def _are_few(index: Index, match: str) -> bool:
-    [(count,)] = index.ask(
-        "SELECT count(*) FROM (SELECT 1 FROM word WHERE word MATCH ? LIMIT ?)", (match, _FEW + 1)
+    [(count,)] = index.ask(f"SELECT count(*) FROM (SELECT 1 {_THAT_TELL})", (match, FEW + 1))
+    return bool(count <= FEW)
+
+
+def _newest_of_many(
+    index: Index, statement: _Statement, match: str, most: int
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Go through the newest files, and through all only if too few of those are found."""
+    if not match:
+        return _ask(index, "file", statement, most)
+    source = "file INDEXED BY file_newest"
+    [(oldest, *ends)] = index.ask(
+        "SELECT min(mtime_ns), min(telling), max(telling) FROM"
+        f" (SELECT mtime_ns, telling FROM {source} ORDER BY mtime_ns DESC LIMIT {_WINDOW})"
     )
-    return bool(count <= _FEW)
+    # Those that are as old as the oldest may be outside as well.
+    inside = f"mtime_ns > ? AND {_TELLS}"
+    found = _ask(index, source, statement, most, inside, oldest, match, *ends)
+    if len(found) < most:
+        found = _ask(index, source, statement, most, _TELLS, match, 0, _LAST)
+    return found
 
 
-def _hits(index: Index, numbers: Sequence[int]) -> tuple[Hit, ...]:
-    """Return what is known of files, in the order of their numbers here."""
-    found: dict[int, Hit] = {}
-    for start in range(0, len(numbers), _PAGE):
-        page = tuple(numbers[start : start + _PAGE])
-        rows = index.ask(
-            "SELECT file.id, root, path, mirror, size, mtime_ns, seed, width, height, trouble,"
-            f" {', '.join(f'telling.{name}' for name in TEXTS)} FROM file"
-            " JOIN folder ON folder.id = file.folder LEFT JOIN telling ON telling.id = telling"
-            f" WHERE file.id IN ({', '.join('?' * len(page))})",
-            page,
-        )
-        found.update((number, _hit(rest)) for number, *rest in rows)
-    return tuple(found[number] for number in numbers)
+_TELLS: Final = "telling IN (SELECT rowid FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ?)"
+_LAST: Final = (1 << 63) - 1
 
 
-def _hit(row: Sequence[Any]) -> Hit:
-    root, path, mirror, size, mtime_ns, seed, width, height, trouble = row[:9]
-    texts = dict(zip(TEXTS, row[9:], strict=True))
-    loras = texts.pop("loras")
-    return Hit(
-        path=os.path.join(root, path), mirror=mirror, bytes=size, mtime_ns=mtime_ns,
-        seed=None if seed is None else seed_of(seed), width=width, height=height,
-        trouble=trouble, loras=tuple(loras.split("\n")) if loras else (), **texts,
-    )  # fmt: skip
+def _ask(
+    index: Index, source: str, statement: _Statement, most: int, first: str = "1", *values: Any
+) -> list[tuple[int, int]]:  # fmt: skip
+    """Ask for files, the newest first, that fulfil a first condition and the statement's."""
+    rows = index.ask(
+        f"SELECT file.id, telling FROM {source} WHERE {' AND '.join((first, *statement.where))}"
+        " ORDER BY mtime_ns DESC, file.id DESC LIMIT ?",
+        (*values, *statement.values, most),
+    )
+    return [(number, telling) for number, telling in rows]
+
+
+def _ranks(index: Index, match: str, tellings: set[int]) -> dict[int, float]:
+    """Return how well texts fulfil a match: the lowest best.
+
+    The plus keeps SQLite from asking anew for each of them, and counting all others each time.
+    """
+    if not tellings:
+        return {}
+    among = f"+rowid IN ({', '.join(map(str, tellings))})" if len(tellings) <= _LISTED else "1"
+    rows = index.ask(
+        f"SELECT rowid, rank FROM word WHERE word MATCH ? AND rowid BETWEEN ? AND ? AND {among}",
+        (match, min(tellings), max(tellings)),
+    )
+    return dict(rows)

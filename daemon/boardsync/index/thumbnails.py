@@ -96,7 +96,8 @@ class Thumbnails:
 
     def _place(self, path: bytes, seen: FileStat, edge: int) -> Path:
         """Return where the thumbnail of a file as it was seen is kept: another for each version."""
-        key = f"{RECIPE} {edge} {seen.size} {seen.mtime_ns} {seen.inode} ".encode() + path
+        version = (seen.size, seen.mtime_ns, seen.ctime_ns, seen.inode)
+        key = f"{RECIPE} {edge} {version} ".encode() + path
         name = hashlib.sha256(key).hexdigest()
         return self._folder / name[:2] / f"{name[2:]}.webp"
 

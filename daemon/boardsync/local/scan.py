@@ -34,7 +34,7 @@ __all__ = [
     "scan_paths",
 ]
 
-_SLASH = 0x2F
+SLASH = 0x2F
 
 
 class Found(NamedTuple):
@@ -57,8 +57,8 @@ def scan(root: bytes, rules: Rules, report: ScanReport, disk: Disk = SYSTEM) -> 
     or goes away meanwhile ends the scan like any other, with nothing proven gone.
     """
     report.root = open_root(root, disk)
-    yield from _walk(_base(root), b"", report.root.device, rules, report, disk)
-    _finish(root, report, disk)
+    yield from _walk(base_of(root), b"", report.root.device, rules, report, disk)
+    finish(root, report, disk)
 
 
 def scan_paths(
@@ -75,7 +75,7 @@ def scan_paths(
     wanted = set(paths)
     _require_relative(wanted)
     report.root = open_root(root, disk)
-    base = _base(root)
+    base = base_of(root)
     above: dict[bytes, _Kind] = {}
     gone: list[bytes] = []
     names = Listed(root, disk)
@@ -100,7 +100,7 @@ def scan_paths(
             found = _look(base, path, report, disk)
             if found is not None:
                 yield found
-    _finish(root, report, disk)
+    finish(root, report, disk)
     yield from (Gone(path) for path in gone if not report.unproven(path))
 
 
@@ -113,16 +113,16 @@ def directories(
     looks at a directory as a whole: pictures are listed, not looked at. Raises as `scan` does.
     """
     report.root = open_root(root, disk)
-    base = _base(root)
+    base = base_of(root)
     ahead = [(b"", report.root.device)]
     while ahead:
         prefix, device = ahead.pop()
-        level = _enter(base, prefix, device, rules, report, disk)
+        level = enter(base, prefix, device, rules, report, disk)
         names = list(level.names)
         if recursive:
-            below = (prefix + name for name in reversed(names) if name[-1] == _SLASH)
+            below = (prefix + name for name in reversed(names) if name[-1] == SLASH)
             ahead.extend((path, level.device) for path in below)
-        yield prefix[:-1], [name for name in names if name[-1] != _SLASH]
+        yield prefix[:-1], [name for name in names if name[-1] != SLASH]
 
 
 def list_directory(
@@ -152,7 +152,7 @@ def list_directory(
                     names.append(name)
                 else:
                     report.ignore(verdict.reason)
-                    if name.startswith(TEMP_PREFIX) and name[-1] != _SLASH:
+                    if name.startswith(TEMP_PREFIX) and name[-1] != SLASH:
                         report.temporaries.append(prefix + name)
     except OSError as error:
         report.unseen(prefix[:-1], in_words(error))
@@ -172,12 +172,12 @@ def _walk(
     base: bytes, top: bytes, device: int, rules: Rules, report: ScanReport, disk: Disk
 ) -> Iterator[Found]:
     """Yield the pictures below a directory. A stack of our own: depth costs no recursion."""
-    stack = [_enter(base, top, device, rules, report, disk)]
+    stack = [enter(base, top, device, rules, report, disk)]
     while stack:
         prefix, names, device = stack[-1]
         for name in names:
-            if name[-1] == _SLASH:
-                stack.append(_enter(base, prefix + name, device, rules, report, disk))
+            if name[-1] == SLASH:
+                stack.append(enter(base, prefix + name, device, rules, report, disk))
                 break
             found = _look(base, prefix + name, report, disk)
             if found is not None:
@@ -186,7 +186,7 @@ def _walk(
             stack.pop()
 
 
-def _enter(
+def enter(
     base: bytes, prefix: bytes, device: int, rules: Rules, report: ScanReport, disk: Disk
 ) -> _Level:
     """List a directory that the walk comes to. device: that of the directory above."""
@@ -288,7 +288,7 @@ def _note_odd(entry: Entry, prefix: bytes, rules: Rules, report: ScanReport) -> 
         report.ignore(verdict.reason)
 
 
-def _finish(root: bytes, report: ScanReport, disk: Disk) -> None:
+def finish(root: bytes, report: ScanReport, disk: Disk) -> None:
     """Close the report; when the folder is not the one it was, nothing is proven gone."""
     try:
         same = open_root(root, disk) == report.root
@@ -299,7 +299,7 @@ def _finish(root: bytes, report: ScanReport, disk: Disk) -> None:
     report.finished = True
 
 
-def _base(root: bytes) -> bytes:
+def base_of(root: bytes) -> bytes:
     return root if root.endswith(b"/") else root + b"/"
 
 

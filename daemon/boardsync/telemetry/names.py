@@ -142,6 +142,17 @@ LAST_SUCCESS = Gauge(
     "When both sides of a mirror were last looked at in full; 0 if never.",
     ("mirror",),
 )
+INDEX_PICTURES = Gauge(
+    "boardsync_index_pictures", "Pictures of the mirror's folder in the search index.", ("mirror",)
+)
+INDEX_WAITING = Gauge(
+    "boardsync_index_waiting", "Pictures in the search index that are to be read.", ("mirror",)
+)
+INDEX_FOLLOWED = Gauge(
+    "boardsync_index_last_success_timestamp_seconds",
+    "When the search index last took in all of the mirror's folder; 0 if never.",
+    ("mirror",),
+)
 TROUBLE = Gauge(
     "boardsync_mirror_trouble_seconds",
     "How long a mirror has been unable to go on (folder or server away); 0 when it can.",

@@ -15,6 +15,8 @@ def doctoring(service: Service) -> APIRouter:
     async def mend_all() -> list[str]:
         from boardsync.engine.doctor import mend
 
-        return await service.unless_stopped(mend(assembly.settings, assembly.state))
+        done = await service.unless_stopped(mend(assembly.settings, assembly.state))
+        service.index_anew()
+        return done
 
     return router
