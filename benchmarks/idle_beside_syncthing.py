@@ -13,7 +13,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.at_rest import Rest, highest_bytes, wait_for_rest, watch_at_rest
-from benchmarks.memory_idle import TARGET_MB, TARGET_PERCENT, wait_until_up
+from benchmarks.memory_idle import (
+    TARGET_MB,
+    TARGET_PERCENT,
+    wait_until_indexed,
+    wait_until_up,
+)
 from benchmarks.processes import BenchmarkFailed, run, running
 from benchmarks.results import Baseline, Results, Row, Skipped
 from benchmarks.scale import Scale
@@ -49,6 +54,7 @@ def idle_beside_syncthing(scale: Scale, shared: Shared) -> Results:
     ):
         wait_until_up(workspace)
         _require_live_watching(workspace)
+        wait_until_indexed(workspace)
         wait_for_rest((ours, theirs), scale)
         highest = highest_bytes(ours), highest_bytes(theirs)
         rest = watch_at_rest({OURS: ours, THEIRS: theirs}, scale.together)

@@ -21,6 +21,7 @@ TARGET_FILES = 100_000
 TARGET_MB = 110.0
 TARGET_PERCENT = 0.1
 START_SECONDS = 60.0
+INDEX_SECONDS = 1800.0
 MB = 1_000_000
 
 
@@ -29,6 +30,7 @@ def memory_idle(scale: Scale, shared: Shared) -> Results:
     synced = shared.synced()
     with running(synced.workspace.command("run")) as (pid, _):
         wait_until_up(synced.workspace)
+        wait_until_indexed(synced.workspace)
         memory, percent = _watch(pid, scale)
     with running([sys.executable, "-c", "import time; time.sleep(3600)"]) as (pid, _):
         time.sleep(0.2)
@@ -63,3 +65,16 @@ def wait_until_up(workspace: Workspace) -> None:
     [mirror] = json.loads(status)["mirrors"]
     if mirror["condition"] != "synced":
         raise BenchmarkFailed(f"the daemon is {mirror['condition']}, not at rest")
+
+
+def wait_until_indexed(workspace: Workspace) -> None:
+    """Wait until the search index, which takes its time, has everything. Raises BenchmarkFailed."""
+    until = time.monotonic() + INDEX_SECONDS
+    while True:
+        told = run(workspace.command("status", "--json"), timeout=START_SECONDS).output
+        index = json.loads(told)["index"]
+        if index["pictures"] and not index["behind"]:
+            return
+        if time.monotonic() > until:
+            raise BenchmarkFailed(f"the search index did not come to rest: {index}")
+        time.sleep(5.0)
