@@ -87,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     known = ", ".join(BENCHMARKS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all by default: {known}")
-    parser.add_argument("--files", type=int, metavar="N", help="files in the big folder; slow writers, up to 1000")
+    parser.add_argument(
+        "--files", type=int, metavar="N", help="files in the big folder; slow writers, up to 1000"
+    )
     parser.add_argument(
         "--idle-seconds", type=float, metavar="N", help="how long programs rest side by side"
     )
