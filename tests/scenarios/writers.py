@@ -86,7 +86,6 @@ def sharing(path: Path, content: bytes, chance: random.Random) -> Steps:
             yield
             back.seek(second)
             back.write(content[second:])
-            yield
         yield
         front.write(content[first:second])
         yield
