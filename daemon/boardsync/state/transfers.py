@@ -308,7 +308,9 @@ def forget_all_refusals(connection: Connection, mirror: int) -> int:
     return connection.execute(query).rowcount
 
 
-def forget_unfinished(connection: Connection, mirror: int, besides: Collection[int]) -> None:
+def forget_unfinished(
+    connection: Connection, mirror: int, besides: Collection[int] = ()
+) -> None:  # fmt: skip
     """Forget what is planned and not finished. Only for a copy that a plan is made on."""
     connection.execute(
         delete(transfer).where(
