@@ -19,6 +19,7 @@ from benchmarks.memory_idle import memory_idle
 from benchmarks.processes import BenchmarkFailed
 from benchmarks.results import Results, Row, Skipped
 from benchmarks.scale import Scale, quick_scale
+from benchmarks.slow_writers import slow_writers, slow_writers_real
 from benchmarks.synced import Shared
 from benchmarks.table import as_json, table
 from benchmarks.upload import upload_fake, upload_real
@@ -35,6 +36,8 @@ BENCHMARKS: dict[str, Benchmark] = {
     "finding": lambda scale, _: finding(scale),
     "idle-pass": idle_pass,
     "memory-idle": memory_idle,
+    "slow-writers": lambda scale, _: slow_writers(scale),
+    "slow-writers-real": lambda scale, _: slow_writers_real(scale),
     "idle-beside-syncthing": idle_beside_syncthing,
 }
 
@@ -84,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     known = ", ".join(BENCHMARKS)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which; all by default: {known}")
-    parser.add_argument("--files", type=int, metavar="N", help="files in the big folder")
+    parser.add_argument(
+        "--files", type=int, metavar="N", help="files in the big folder; slow writers, up to 1000"
+    )
     parser.add_argument(
         "--idle-seconds", type=float, metavar="N", help="how long programs rest side by side"
     )

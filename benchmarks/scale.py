@@ -11,7 +11,8 @@ class Scale:
 
     files: of the big folder. large, small: uploads of a round. lost: pictures whose state is lost.
     together: how long programs rest side by side. rest_window: how long they must have been calm
-    before; longer than the longest time between two looks at a board.
+    before; longer than the longest time between two looks at a board. writers: slow ones, of
+    which one begins each writers_gap, and rests up to writers_rest between its steps.
     """
 
     files: int = 100_000
@@ -26,6 +27,9 @@ class Scale:
     idle_window: float = 20.0
     together: float = 600.0
     rest_window: float = 75.0
+    writers: int = 1000
+    writers_gap: float = 0.4
+    writers_rest: float = 6.0
     first_pass_timeout: float = 3600.0
     real_asked: bool = False
     quick: bool = False
@@ -35,5 +39,6 @@ def quick_scale() -> Scale:
     """Return the smallest amounts that still exercise everything."""
     return Scale(
         files=300, large=2, small=8, small_fake=16, lost=40, lost_real=8, rounds=1, budget=5.0,
-        idle_wait=0.5, idle_window=1.0, together=2.0, rest_window=0.5, quick=True,
+        idle_wait=0.5, idle_window=1.0, together=2.0, rest_window=0.5, writers=16,
+        writers_gap=0.1, writers_rest=1.0, quick=True,
     )  # fmt: skip

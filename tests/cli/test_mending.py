@@ -43,6 +43,8 @@ def test_without_a_daemon_the_next_run_mends(place: Place) -> None:
     rot(place, "1.png")
     [told] = place.json("mend", str(place.folder / "1.png"))
     assert told["done"]
+    [planned] = place.json("plan")["actions"]
+    assert (planned["action"], planned["path"]) == ("download", "1.png")
     assert "mended: the file has rotted" in place("why", str(place.folder / "1.png")).stdout
     assert "the bytes of 1 file changed while nobody wrote there" in place("status").stdout
     [result] = place.json("once")["mirrors"]

@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 
+from boardsync.engine.action_words import SENT_AGAIN
 from boardsync.state.lock import StateLock
 from cli.command_kit import call
 from cli.place_kit import Place, everything, picture, put
+from picture_samples import opened
 
 
 @pytest.fixture
@@ -94,6 +96,30 @@ class TestPlan:
         told = place.json("plan")
         assert [a["action"] for a in told["actions"]] == ["make-board"]
         assert told["remarks"] == ["m: 1 files are still changing; not planned"]
+
+    def test_what_was_asked_to_be_sent_again_is_planned_until_it_is_done(
+        self, place: Place
+    ) -> None:
+        place.picture("a.png", seed=1)
+        place.picture("b.png", seed=2)
+        place.json("once")
+        place.configure(mirror="prepare: {fit: 10x10}")
+        assert place("again", "a.png").exit_code == 0
+
+        asked = {
+            "mirror": "m", "action": "send-again", "path": "a.png", "item": "a.png",
+            "board": "Board", "reason": SENT_AGAIN,
+        }  # fmt: skip
+        assert place.json("plan")["actions"] == [asked]
+        assert place("again", "--all", "m").exit_code == 0
+        assert place.json("plan")["actions"] == [asked, asked | {"path": "b.png", "item": "b.png"}]
+
+        place.configure(mirror="direction: pull")
+        assert place.json("plan")["actions"] == []
+        place.configure(mirror="prepare: {fit: 10x10}")
+        place.json("once")
+        assert opened(place.on_board()["a.png"]).width == 10
+        assert place.json("plan")["actions"] == []
 
     def test_a_server_that_is_away_is_a_remark(self, place: Place) -> None:
         place.boards.rmdir()

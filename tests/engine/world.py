@@ -151,7 +151,8 @@ class World:
         await self.close()
         if lose_state:
             for path in self.base.glob("state.db*"):
-                path.unlink()
+                if path.is_file():
+                    path.unlink()
         await self.open()
 
     async def open(self) -> None:

@@ -167,6 +167,15 @@ def test_a_thumbnail_goes_with_its_pixels() -> None:
     assert thumbnail[-100:] not in without_private(content, JPEG)
 
 
+def test_a_damaged_jfif_segment_is_cleaned_once_and_for_all() -> None:
+    content = sample(JPEG)
+    assert content[2:4] == b"\xff\xe0"
+    end = 4 + int.from_bytes(content[4:6], "big")
+    cleaned = without_private(content[:4] + b"\0\x0bJFIF\0\1\1\0\0" + content[end:], JPEG)
+    assert check(cleaned).whole
+    assert without_private(cleaned, JPEG) is cleaned
+
+
 def test_orientation_that_only_xmp_tells_is_kept() -> None:
     packet = xmp(f"<dc:creator>{OWNER}</dc:creator>").replace(
         " xmlns:dc", ' xmlns:tiff="urn:t" tiff:Orientation="6" xmlns:dc'

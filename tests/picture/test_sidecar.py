@@ -98,7 +98,8 @@ def test_whatever_a_picture_tells_its_sidecar_is_sound(
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_where_a_picture_is_from_is_read_again_for_that_picture_alone(kind: Kind) -> None:
+    for facts in (FACTS, Facts(item="a\rb &#13;\t&lt;.png")):
+        assert facts_in(kind, sidecar(kind, DATA, DIGEST, facts), DIGEST) == facts
     content = sidecar(kind, DATA, DIGEST, FACTS)
-    assert facts_in(kind, content, DIGEST) == FACTS
     assert facts_in(kind, content, "cd" * 32) == Facts()
     assert facts_in(kind, b"{}", DIGEST) == facts_in(kind, b"[" * 99_999, DIGEST) == Facts()

@@ -77,6 +77,8 @@ def test_the_extension_is_that_of_the_bytes_and_survives_what_is_too_long() -> N
         ("{date:%Y%}", "may hold %Y"),
         ("{date:x}", "may hold %Y"),
         ("{date:%Y/%m}", "write / between two fields"),
+        ("{date:%Y\udcff}", "holds what is no text"),
+        ("{date:%Y\0}", "holds what is no text"),
         ("{board|x}", "behind | stands"),
         ("{seed|a/b}", "behind | stands"),
         ("{seed|..}", "behind | stands"),

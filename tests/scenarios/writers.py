@@ -1,4 +1,7 @@
-"""Programs that write pictures slowly, each in another way, with a rest between their steps."""
+"""Programs that write pictures slowly, each in another way, with a rest between their steps.
+
+Each ends with its last close, or with the rename that comes after it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,6 @@ def closing_in_between(path: Path, content: bytes, chance: random.Random) -> Ste
     yield
     with path.open("ab") as stream:
         stream.write(content[cut:])
-    yield
 
 
 def rewriting(path: Path, content: bytes, chance: random.Random) -> Steps:
@@ -54,7 +56,6 @@ def rewriting(path: Path, content: bytes, chance: random.Random) -> Steps:
         stream.write(content[:cut])
         yield
         stream.write(content[cut:])
-    yield
 
 
 def renaming_in(path: Path, content: bytes, chance: random.Random) -> Steps:
@@ -63,7 +64,6 @@ def renaming_in(path: Path, content: bytes, chance: random.Random) -> Steps:
     for _ in pausing(temporary, content, chance):
         yield
     temporary.rename(path)
-    yield
 
 
 def reserving(path: Path, content: bytes, chance: random.Random) -> Steps:
@@ -75,9 +75,41 @@ def reserving(path: Path, content: bytes, chance: random.Random) -> Steps:
         stream.write(content[:cut])
         yield
         stream.write(content[cut:])
-    yield
+
+
+def sharing(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Two write a part of one file each, as those do who download in parts: the end comes first."""
+    first, second = sorted(chance.sample(range(1, len(content)), 2))
+    with path.open("wb", buffering=0) as front:
+        front.write(content[:first])
+        with path.open("r+b", buffering=0) as back:
+            yield
+            back.seek(second)
+            back.write(content[second:])
+        yield
+        front.write(content[first:second])
+        yield
+
+
+def overlapping(path: Path, content: bytes, chance: random.Random) -> Steps:
+    """Two write the same: the second takes away what the first wrote, the first goes on behind."""
+    cut = chance.randrange(1, len(content))
+    with path.open("wb", buffering=0) as second:
+        with path.open("wb", buffering=0) as first:
+            first.write(content[:cut])
+            yield
+            second.truncate(0)
+            second.write(content[: cut // 2])
+            yield
+            first.write(content[cut:])
+        yield
+        second.write(content[cut // 2 :])
+        yield
 
 
 WRITERS: dict[str, Writer] = {
-    one.__name__: one for one in (pausing, closing_in_between, rewriting, renaming_in, reserving)
-}
+    one.__name__: one
+    for one in (
+        pausing, closing_in_between, rewriting, renaming_in, reserving, sharing, overlapping,
+    )
+}  # fmt: skip

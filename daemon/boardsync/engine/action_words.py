@@ -9,6 +9,7 @@ from boardsync.state import transfers
 from boardsync.state.records import TransferRecord
 
 SENT_AGAIN = "asked for: sent again, as the settings have it prepared now"
+FOUND_SAVED = "found saved: a removal that was called off, or of a state that was lost"
 
 OF_FILES: Mapping[ActionKind, str] = {
     ActionKind.UPLOAD: "waiting to be sent",

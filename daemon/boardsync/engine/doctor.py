@@ -14,6 +14,7 @@ from typing import Any
 from boardsync.config.model import Settings
 from boardsync.engine.checkup import Finding, check_up
 from boardsync.engine.doctor_index import index_symptoms
+from boardsync.engine.doctor_kept import kept_symptoms
 from boardsync.engine.doctor_litter import litter_symptoms
 from boardsync.engine.doctor_places import place_symptoms
 from boardsync.engine.doctor_servers import server_symptoms
@@ -23,7 +24,9 @@ from boardsync.errors import BoardsyncError
 from boardsync.state.database import State, open_readonly
 
 Look = Callable[[Settings, State | None], list[Symptom]]
-LOOKS: tuple[Look, ...] = (state_symptoms, place_symptoms, litter_symptoms, index_symptoms)
+LOOKS: tuple[Look, ...] = (
+    state_symptoms, place_symptoms, litter_symptoms, index_symptoms, kept_symptoms,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

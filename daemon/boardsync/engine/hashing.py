@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 from sqlalchemy import Connection
@@ -16,6 +17,7 @@ from boardsync.errors import FileChanging, FileUnreadable, PictureRefused
 from boardsync.files.snapshot import digest_file, read_snapshot
 from boardsync.formats.whole import check
 from boardsync.model import FileStat
+from boardsync.plan.settling import left_alone_ns
 from boardsync.state import failed_readings, observations, rot
 from boardsync.state.failed_readings import FailedReading
 from boardsync.state.records import FileRecord
@@ -45,16 +47,18 @@ def hash_batch(
 ) -> list[Reading]:  # fmt: skip
     """Read files: settled ones, and just-closed ones, which have to prove whole.
 
-    What changes under our hands is left out.
+    What changes under our hands is left out, and what a writer still has open: until it has been
+    left alone for so long that it is believed all the same.
     """
     results: list[Reading] = []
-    most = mirror.limits().max_bytes
+    most, now = mirror.limits().max_bytes, mirror.clock.now_ns()
     for one in ready:
         if one.size > most:
             text = f"larger than allowed: {one.size} bytes, the limit is {most} (max_bytes)"
             results.append(Reading(one.path, reason=text))
             continue
-        _try(results, one.path, lambda p: digest_file(mirror.absolute(p), mirror.disk))
+        let_go = now < left_alone_ns(one.stat, one.changed_ns)
+        _try(results, one.path, partial(_digest, mirror, let_go))
     for one in early:
         _try(results, one.path, lambda p: _digest_if_whole(mirror, p))
     return results
@@ -74,8 +78,12 @@ def _try(
         results.append(Reading(path, reason=str(error)))
 
 
+def _digest(mirror: Mirror, let_go: bool, path: bytes) -> tuple[str, FileStat]:
+    return digest_file(mirror.absolute(path), mirror.disk, let_go=let_go)
+
+
 def _digest_if_whole(mirror: Mirror, path: bytes) -> tuple[str, FileStat]:
-    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES, mirror.disk)
+    snapshot = read_snapshot(mirror.absolute(path), EAGER_BYTES, mirror.disk, let_go=True)
     verdict = check(snapshot.content)
     if not (verdict.whole and verdict.certain):
         raise FileChanging("closed, but not provably whole")

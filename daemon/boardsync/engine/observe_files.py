@@ -22,7 +22,6 @@ from boardsync.local.listed import Listed
 from boardsync.local.report import ScanReport
 from boardsync.local.root import open_root
 from boardsync.local.scan import Gone, scan, scan_paths
-from boardsync.model import FileStat
 from boardsync.plan.differences import Change, Difference, differences
 from boardsync.plan.settling import ready_at_ns
 from boardsync.state import absence, failed_readings, links, observations, places
@@ -273,11 +272,7 @@ async def _in_our_time(mirror: Mirror, batch: list[FileRecord]) -> list[FileReco
 
 def _see_now(number: int, ahead: list[FileRecord], now_ns: int, c: Connection) -> None:
     same = (one for one in ahead if observations.find_file(c, number, one.path) == one)
-    observations.see_files(c, number, [(one.path, _stat_of(one)) for one in same], now_ns)
-
-
-def _stat_of(one: FileRecord) -> FileStat:
-    return FileStat(one.size, one.mtime_ns, one.ctime_ns, one.inode)
+    observations.see_files(c, number, [(one.path, one.stat) for one in same], now_ns)
 
 
 def _split_ready(
@@ -299,7 +294,7 @@ def _split_ready(
         # A link that is younger than the change was made from what is there now.
         rewrite = one.changed_ns // 1_000_000 > linked.get(one.path, sys.maxsize)
         at = ready_at_ns(
-            _stat_of(one), one.changed_ns, waits,
+            one.stat, one.changed_ns, waits,
             end_mark=mirror.has_end_mark(one.path), rewrite=rewrite,
         )  # fmt: skip
         if at <= now:

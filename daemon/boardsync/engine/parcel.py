@@ -23,7 +23,7 @@ from boardsync.model import Item, Mark, Upload
 from boardsync.picture.asked import AS_IT_IS, Asked
 from boardsync.picture.decode import Limits
 from boardsync.picture.prepare import Needs, Prepared, prepare
-from boardsync.plan.settling import hollow_ready_ns
+from boardsync.plan.settling import left_alone_ns
 from boardsync.state import links, observations
 from boardsync.state.records import BoardRecord, TransferRecord
 
@@ -133,7 +133,7 @@ def _seconds_to_ripen(mirror: Mirror, path: bytes, snapshot: Snapshot) -> float:
         seen = observations.find_file(connection, mirror.number, path)
     now = mirror.clock.now_ns()
     changed = now if seen is None else seen.changed_ns
-    return (hollow_ready_ns(snapshot.stat, changed) - now) / 1e9
+    return (left_alone_ns(snapshot.stat, changed) - now) / 1e9
 
 
 def upload_of(mirror: Mirror, board: BoardRecord, parcel: Parcel) -> Upload:

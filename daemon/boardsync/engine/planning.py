@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from sqlalchemy import Connection
+
+from boardsync.engine import again, mend
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.context import Mirror
 from boardsync.engine.once import chosen_workers
 from boardsync.engine.passes import Look, Pass
 from boardsync.engine.reconcile import Reconciler
 from boardsync.engine.report import show
-from boardsync.model import Action
+from boardsync.engine.send_again import why_not_sent
+from boardsync.model import Action, ActionKind
 from boardsync.state import places, transfers
+from boardsync.state.records import TransferRecord
 
 
 async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, Any]:
@@ -25,17 +30,37 @@ async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, An
     remarks: list[str] = []
     for worker in chosen_workers(assembly, names):
         mirror = worker.mirror
-        # Transfers are a cache of the plan: without it, what waits is planned once more.
-        await mirror.state.write(partial(transfers.forget_unfinished, mirror=mirror.number))
+        asked = await mirror.state.write(partial(_keep_what_was_asked_for, mirror))
         done = await Reconciler(mirror, dry=True).look(Look.everywhere("plan"))
+        planned = (*done.made, *done.plan.actions)
+        decided = {action.path for _, action in planned}
+        actions += [_told(mirror, board, action) for board, action in planned]
         actions += [
-            _told(mirror, board, action) for board, action in (*done.made, *done.plan.actions)
-        ]
+            _told(mirror, one.board, one) for one in asked
+            if one.path not in decided and not _is_called_off(mirror, one)
+        ]  # fmt: skip
         remarks += _remarks(mirror, done)
     return {"actions": actions, "remarks": remarks}
 
 
-def _told(mirror: Mirror, board: int, action: Action) -> dict[str, Any]:
+def _keep_what_was_asked_for(mirror: Mirror, c: Connection) -> list[TransferRecord]:
+    """Forget the transfers, a cache of the plan: what waits is planned once more.
+
+    Returns those that no look would plan: a person asked for them. Only they stay.
+    """
+    asked = transfers.planned_by(c, mirror.number, (again.CAUSE, mend.CAUSE))
+    transfers.forget_unfinished(c, mirror.number, [one.id for one in asked])
+    return asked
+
+
+def _is_called_off(mirror: Mirror, asked: TransferRecord) -> bool:
+    """Tell whether a file that was to be sent again would not be sent at all by now."""
+    if asked.kind is not ActionKind.SEND_AGAIN or asked.path is None:
+        return False
+    return why_not_sent(mirror, asked.path) is not None
+
+
+def _told(mirror: Mirror, board: int, action: Action | TransferRecord) -> dict[str, Any]:
     with mirror.state.read() as connection:
         name = places.board_by_id(connection, board).name
     return {

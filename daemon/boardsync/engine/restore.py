@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 from sqlalchemy import Connection
 
-from boardsync.engine.action_words import SENT_AGAIN
+from boardsync.engine.action_words import FOUND_SAVED, SENT_AGAIN
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
 from boardsync.engine.report import show
@@ -83,6 +83,7 @@ class Restorer:
         there = await asyncio.to_thread(self._files_there, known)
         await self._release(known)
         require_server(mirror)
+        await self._demand_gone(board, entry)
         item = await mirror.server.untrash(str(entry.trashed_id), board.server_id)
         mark = await self._mark(board, item)
         mirror.gate.worked()
@@ -96,6 +97,17 @@ class Restorer:
         alone = "; its file is gone, or holds something else by now"
         linked = ", and linked to its file" if agreed else alone
         return f"on board {board.name!r} again{called}{linked}"
+
+    async def _demand_gone(self, board: BoardRecord, entry: TrashRecord) -> None:
+        """Raise Refused where a removal was called off: what was saved is still on its board."""
+        if entry.reason != FOUND_SAVED or entry.item_id is None:
+            return
+        there = await self._mirror.server.items(board.server_id, [entry.item_id])
+        if any(one.version == entry.version and not one.trashed for one in there):
+            raise Refused(
+                f"kept in the trash: item {show(entry.item_id)} is on board {board.name!r} as it"
+                " was, so its removal was called off; nothing has to come back"
+            )
 
     def _files_there(self, known: Sequence[LinkRecord]) -> dict[int, FileStat]:
         """Return, by link, the files that still hold the picture. Raises SettingsError."""

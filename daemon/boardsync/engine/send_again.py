@@ -38,6 +38,15 @@ def sending_again(mirror: Mirror, link: LinkRecord) -> tuple[int, Action]:
     )  # fmt: skip
 
 
+def why_not_sent(mirror: Mirror, path: bytes) -> str | None:
+    """Return why a file is not sent by the present settings, whatever it holds."""
+    if not mirror.settings.direction.pushes:
+        return "this mirror only pulls"
+    if mirror.rules().verdict(path, False) is not None:
+        return "a rule leaves its file alone"
+    return None
+
+
 class AgainSender(Remover):
     """Makes room for the pictures of one mirror that are to be sent again."""
 
@@ -82,10 +91,9 @@ class AgainSender(Remover):
         mirror = self._mirror
         with mirror.state.read() as connection:
             strayed_now = strayed.words_of(connection, link.id) is not None
-        if not mirror.settings.direction.pushes:
-            raise FileChanging("this mirror only pulls")
-        if mirror.rules().verdict(link.path, False) is not None:
-            raise FileChanging("a rule leaves its file alone")
+        kept = why_not_sent(mirror, link.path)
+        if kept is not None:
+            raise FileChanging(kept)
         try:
             path, most = mirror.absolute(link.path), mirror.limits().max_bytes
             snapshot = read_snapshot(path, most, mirror.disk)

@@ -21,10 +21,11 @@ from boardsync.config.named import require_known
 from boardsync.engine.assembly import Assembly
 from boardsync.engine.clock import now_ms
 from boardsync.engine.context import Mirror
+from boardsync.engine.kept_orphans import enter_orphans
 from boardsync.engine.report import RESTORE, show
 from boardsync.engine.restore import Restorer
 from boardsync.engine.told import AT_ONCE, Told, each, require_folder, require_server, tell
-from boardsync.errors import ItemMissing, Refused
+from boardsync.errors import ItemMissing, Refused, TryAgain
 from boardsync.state import links, places, runs, trash
 from boardsync.state.database import State
 from boardsync.state.trash import TrashRecord
@@ -155,9 +156,16 @@ def _of_run(assembly: Assembly, run: int) -> list[int]:
 async def purge_expired(assembly: Assembly) -> bool:
     """Delete for good what has lain in the trash for longer than the settings keep it.
 
+    What was saved before a deletion and is not in the trash is entered first: its time begins then.
     Returns whether all of it was looked at; what is kept all the same says why in the list.
     """
-    whole = True
+    whole, settings = True, assembly.settings
+    moment = now_ms(assembly.clock)
+    try:
+        await asyncio.to_thread(enter_orphans, settings, assembly.state, moment, assembly.disk)
+    except TryAgain as error:
+        log.warning("what was saved before deletions cannot be looked at", error=str(error))
+        whole = False
     for mirror in assembly.mirrors:
         keep = mirror.settings.trash.keep
         if keep is None:

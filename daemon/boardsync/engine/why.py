@@ -124,7 +124,10 @@ def _verdict_before_links(connection: Connection, number: int, file: FileRecord)
     if failed is not None:
         times = "once" if failed.attempts == 1 else f"{failed.attempts} times"
         return f"{failed.reason}: it was tried {times}, and is tried again by itself"
-    return "settling: new or changed, and looked at when it has been quiet for a while"
+    return (
+        "settling: new or changed; it is read when it has been quiet for a while, or, if a program"
+        " has it open for writing, once that closes it"
+    )
 
 
 def _verdict_of_rot(connection: Connection, number: int, path: bytes) -> str | None:

@@ -16,6 +16,7 @@ from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol, cast
 
 from boardsync.errors import NoRoom
+from boardsync.files.written import is_written
 
 PathArg = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -64,6 +65,9 @@ class Disk(Protocol):
     def fdopen(self, fd: int, mode: str, /, *, closefd: bool = True) -> BinaryIO: ...
     def fstat(self, fd: int, /) -> os.stat_result: ...
     def readv(self, fd: int, buffers: Sequence[memoryview], /) -> int: ...
+    def is_written(self, fd: int, /) -> bool:
+        """Tell whether somebody has an open file open for writing, as far as that can be told."""
+
     def close(self, fd: int, /) -> None: ...
     def fsync(self, fd: int, /) -> None: ...
     def sync_stream(self, stream: BinaryIO, /) -> None:
@@ -101,6 +105,7 @@ class SystemDisk:
     open = staticmethod(os.open)
     fstat = staticmethod(os.fstat)
     readv = staticmethod(os.readv)
+    is_written = staticmethod(is_written)
     close = staticmethod(os.close)
     fsync = staticmethod(os.fsync)
     mkdir = staticmethod(os.mkdir)

@@ -59,12 +59,16 @@ def signed(inode: int) -> int:
     return inode if inode < 1 << 63 else inode - (1 << 64)
 
 
-def digest_file(path: PathArg, disk: Disk = SYSTEM) -> tuple[str, FileStat]:
-    """Hash a file in constant memory.
+def digest_file(
+    path: PathArg, disk: Disk = SYSTEM, *, let_go: bool = False
+) -> tuple[str, FileStat]:
+    """Hash a file in constant memory. let_go: no writer may have it open any more.
 
     Raises FileChanging when it did not stand still, FileUnreadable when its disk fails.
     """
     with _opened(path, disk) as (fd, before):
+        if let_go:
+            _require_let_go(fd, path, disk)
         sha, size = hashlib.sha256(), 0
         buffer = memoryview(bytearray(_CHUNK))
         while count := disk.readv(fd, [buffer]):
@@ -75,8 +79,10 @@ def digest_file(path: PathArg, disk: Disk = SYSTEM) -> tuple[str, FileStat]:
     return sha.hexdigest(), before
 
 
-def read_snapshot(path: PathArg, max_bytes: int, disk: Disk = SYSTEM) -> Snapshot:
-    """Read a whole file.
+def read_snapshot(
+    path: PathArg, max_bytes: int, disk: Disk = SYSTEM, *, let_go: bool = False
+) -> Snapshot:
+    """Read a whole file. let_go: no writer may have it open any more.
 
     Raises FileChanging when it changes or vanishes under our hands, and PictureRefused when it
     is larger than `max_bytes`, is no regular file, or may not be read.
@@ -86,6 +92,8 @@ def read_snapshot(path: PathArg, max_bytes: int, disk: Disk = SYSTEM) -> Snapsho
             raise PictureRefused(
                 f"larger than allowed: {before.size} bytes, the limit is {max_bytes} (max_bytes)"
             )
+        if let_go:
+            _require_let_go(fd, path, disk)
         with disk.fdopen(fd, "rb", closefd=False) as stream:
             content = stream.read(before.size + 1)
         _require_unchanged(fd, before, path, disk)
@@ -127,6 +135,11 @@ def _opened(path: PathArg, disk: Disk) -> Iterator[tuple[int, FileStat]]:
 
 def _unreadable(path: PathArg, error: OSError) -> FileUnreadable:
     return FileUnreadable(os.fsdecode(path), f"cannot be read: {error.strerror or error}")
+
+
+def _require_let_go(fd: int, path: PathArg, disk: Disk) -> None:
+    if disk.is_written(fd):
+        raise FileChanging(f"{os.fsdecode(path)}: a program still has it open for writing")
 
 
 def _require_unchanged(fd: int, before: FileStat, path: PathArg, disk: Disk) -> None:

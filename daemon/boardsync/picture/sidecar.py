@@ -128,7 +128,7 @@ def _properties(data: GenerationData, facts: Mapping[str, str]) -> Iterator[str]
 def _told_by_xmp(content: bytes) -> Mapping[str, str]:
     """Read the simple properties of our own, as we write them: no parser is handed to strangers."""
     text = content.decode("utf-8", "replace")
-    entities = {"&lt;": "<", "&gt;": ">", "&amp;": "&"}
+    entities = {"&lt;": "<", "&gt;": ">", "&#13;": "\r", "&amp;": "&"}
     found: dict[str, str] = {}
     for name, value in _FACT.findall(text):
         for entity, letter in entities.items():

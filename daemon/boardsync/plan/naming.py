@@ -37,6 +37,8 @@ _ANY_LENGTH: Final = 1 << 20
 _DIRECTIVE: Final = re.compile(r"%(.?)", re.DOTALL)
 _DIRECTIVES: Final = "YymdHMSjVGu%"
 """Those that mean the same everywhere; names of months and days are of a language."""
+_NO_TEXT: Final = re.compile("[\0-\x1f\x7f\ud800-\udfff]")
+"""What no date can be written with."""
 _NUMBER: Final = re.compile(r"[1-9]\Z|1[0-9]\Z|20\Z")
 _TAG: Final = re.compile(r"<[^<>]*>")
 _WEIGHT: Final = re.compile(r":\s*[+-]?[0-9.]+\s*(?=[)\]])")
@@ -184,6 +186,8 @@ def _require_form(name: str, form: str, at: int) -> None:
         known = " ".join(f"%{one}" for one in _DIRECTIVES)
         if odd or "%" not in form:
             raise ValueError(f"{{date:{form}}} (character {at}) may hold {known}, and text")
+        if _NO_TEXT.search(form):
+            raise ValueError(f"{{date:...}} (character {at}) holds what is no text")
         if "/" in form:
             raise ValueError(f"{{date:{form}}} (character {at}): write / between two fields")
     elif name == "size" or not _NUMBER.match(form):

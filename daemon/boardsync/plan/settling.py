@@ -13,8 +13,9 @@ from boardsync.model import FileStat
 CLOCK_GRANULARITY_NS = 2_000_000_000
 """FAT's two seconds: a change within this of the last hashing may not show in `stat`."""
 
-HOLLOW_SECONDS = 300.0
-"""The quiet of a file that ends in zeros: it may be room that was reserved, or a dark picture."""
+LEFT_ALONE_SECONDS = 300.0
+"""The quiet of what may not be finished: what ends in zeros may be room that was reserved, or a
+dark picture, and what a program has open for writing may have been forgotten by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ def ready_at_ns(
     return last_touch + int(seconds * 1e9)
 
 
-def hollow_ready_ns(stat: FileStat, changed_ns: int) -> int:
-    """Return when a file that ends in zeros counts as written, if nothing happens to it."""
-    waits = Waits(quiet=HOLLOW_SECONDS)
+def left_alone_ns(stat: FileStat, changed_ns: int) -> int:
+    """Return when a file that may not be finished counts as it, if nothing happens to it."""
+    waits = Waits(quiet=LEFT_ALONE_SECONDS)
     return ready_at_ns(stat, changed_ns, waits, end_mark=True, rewrite=False)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from boardsync.model import ActionKind, TransferState
+from boardsync.model import ActionKind, FileStat, TransferState
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ class FileRecord:
     hashed_ns: int | None
     digest: str | None
     refusal: str | None
+
+    @property
+    def stat(self) -> FileStat:
+        return FileStat(self.size, self.mtime_ns, self.ctime_ns, self.inode)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from boardsync.model import Action, ActionKind, TransferState
 from boardsync.state.records import TransferRecord
-from boardsync.state.schema import transfer
+from boardsync.state.schema import run, transfer
 
 FINAL = (TransferState.DONE, TransferState.REFUSED, TransferState.DROPPED)
 UPLOADS = (ActionKind.UPLOAD,)
@@ -153,6 +153,15 @@ def next_due_ms(
 def waiting(connection: Connection, mirrors: Collection[int]) -> list[TransferRecord]:
     """Return all transfers that are not finished."""
     return [_record(row) for row in connection.execute(_live(mirrors).order_by(transfer.c.id))]
+
+
+def planned_by(
+    connection: Connection, mirror: int, causes: Collection[str]
+) -> list[TransferRecord]:
+    """Return the unfinished transfers of runs that had one of some causes."""
+    of_cause = select(run.c.id).where(run.c.mirror == mirror, run.c.cause.in_(causes))
+    query = _live([mirror]).where(transfer.c.run.in_(of_cause)).order_by(transfer.c.id)
+    return [_record(row) for row in connection.execute(query)]
 
 
 def upload_times(connection: Connection, mirror: int) -> list[tuple[int, int]]:
@@ -299,10 +308,16 @@ def forget_all_refusals(connection: Connection, mirror: int) -> int:
     return connection.execute(query).rowcount
 
 
-def forget_unfinished(connection: Connection, mirror: int) -> None:
+def forget_unfinished(
+    connection: Connection, mirror: int, besides: Collection[int] = ()
+) -> None:  # fmt: skip
     """Forget what is planned and not finished. Only for a copy that a plan is made on."""
     connection.execute(
-        delete(transfer).where(transfer.c.mirror == mirror, transfer.c.state.not_in(FINAL))
+        delete(transfer).where(
+            transfer.c.mirror == mirror,
+            transfer.c.state.not_in(FINAL),
+            transfer.c.id.not_in(besides),
+        )
     )
 
 

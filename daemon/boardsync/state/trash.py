@@ -136,6 +136,14 @@ def restored_by(connection: Connection, runs: Collection[int]) -> dict[int, int]
     return {int(number): int(count) for number, count in connection.execute(query)}
 
 
+def kept_keys(connection: Connection, mirrors: Collection[int]) -> set[str]:
+    """Return under which keys the pictures of some mirrors' trash are saved on this machine."""
+    query = select(trash.c.trashed_id).where(
+        trash.c.mirror.in_(mirrors), trash.c.state == TRASHED, trash.c.trashed_id.is_not(None)
+    )
+    return {str(one).rpartition("/")[2] for one in connection.execute(query).scalars()}
+
+
 def count(connection: Connection, mirror: int) -> tuple[int, int]:
     """Return how many pictures lie in a mirror's trash, and their bytes as far as known."""
     query = select(func.count(), func.coalesce(func.sum(trash.c.size), 0)).where(

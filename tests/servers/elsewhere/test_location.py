@@ -47,6 +47,8 @@ def test_a_host_has_one_form(address: str, host: str, port: int) -> None:
         ("http://1.2.3.4.5/", "is a number"),
         ("http://256.0.0.1/", "cannot be read"),
         ("http://[fe80::1%25eth0]/", "no IPv6 address"),
+        ("http://[fe80::%eth\u00e9]/", "cannot be read"),
+        ("http://[fe80::%\udcff]/", "cannot be read"),
         ("http://%31%32%37.0.0.1/", "no name of a machine"),
         ("http://a b/", "no name of a machine"),
         ("http://a..b/", "no name of a machine"),

@@ -76,7 +76,7 @@ def _clean_segment(marker: int, data: bytes) -> bytes | None:
     Previews and further pictures, which have EXIF of their own, come in such segments, too.
     """
     if marker == _APP0 and data.startswith(b"JFIF\0"):
-        return data[:_JFIF_WITHOUT_THUMBNAIL] + b"\0\0"
+        return data[:_JFIF_WITHOUT_THUMBNAIL].ljust(_JFIF_WITHOUT_THUMBNAIL, b"\0") + b"\0\0"
     if marker == _APP1 and data.startswith(PREFIX[:4]):
         return _clean_exif(data) or None
     if marker == _APP1 and data.startswith(JPEG_PREFIX):

@@ -68,6 +68,7 @@ def locate(text: str, base: Location | None = None) -> Location:
         raise Refused(f"the address is longer than {LONGEST} characters")
     try:
         url = httpx.URL(text) if base is None else base.url.join(text)
+        raw_host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError):
         # Not chained: the error may quote what is secret in it.
         raise Refused(f"{told} cannot be read as an address") from None
@@ -75,7 +76,7 @@ def locate(text: str, base: Location | None = None) -> Location:
         raise Refused(f"{told}: only http:// and https:// are fetched, with a host; {PIPE}")
     if url.userinfo:
         raise Refused(f"{told} holds a login, and none is sent; {PIPE}")
-    host = _checked_host(url.raw_host.decode("ascii"), told)
+    host = _checked_host(raw_host, told)
     port = PORTS[url.scheme] if url.port is None else url.port
     if port not in PORTS.values() and port not in FREE_PORTS:
         raise Refused(f"{told}: port {port} is none of the web but of other services; {PIPE}")

@@ -98,6 +98,13 @@ class KeptPictures:
         with self._lock:
             return list(self._load().values())
 
+    @property
+    def unreadable(self) -> int:
+        """Of how many pictures it cannot be read what they are."""
+        with self._lock:
+            self._load()
+        return len(self._unreadable)
+
     def get(self, key: str) -> Kept | None:
         """Return what was saved under a key.
 
