@@ -6,6 +6,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -251,19 +252,21 @@ async def test_a_lost_state_pulls_nothing_twice_and_sends_nothing(
         assert len(here.items()) == 3
 
 
+@pytest.mark.parametrize("made", [(101, 102, 102), (102, 101, 102), (101, 102, 101)])
 async def test_a_lost_state_gives_each_of_two_same_pictures_its_own_item(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: tuple[int, int, int]
 ) -> None:
-    made = iter([1_700_000_000_101, 1_700_000_000_102, 1_700_000_000_102])
     async with named(tmp_path, TEMPLATE) as here:
         here.disk = Attributeless()
         await here.restart()
-        with monkeypatch.context() as patch:
-            patch.setattr(here.server, "_clock_ms", lambda: next(made))
-            for content in (generated("fox", 7), generated("fox", 7), generated("bear", 8)):
+        pictures = (generated("fox", 7), generated("fox", 7), generated("bear", 8))
+        for content, moment in zip(pictures, made, strict=True):
+            with monkeypatch.context() as patch:
+                patch.setattr(here.server, "_clock_ms", partial(int, 1_700_000_000_000 + moment))
                 put(here, content)
-        await here.look()
+            await here.look()
         before = here.local()
+        assert set(before) == {"outputs/fox/7.png", "outputs/fox/7 (2).png", "outputs/bear/8.png"}
         # By its time it may be the second fox as well, which waits until that is found out.
         os.rename(here.folder / "outputs/bear/8.png", here.folder / "chosen.png")
         here.settings["mirrors"][0]["pull"] = {"name": "{item}"}

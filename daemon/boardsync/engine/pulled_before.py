@@ -120,9 +120,10 @@ def file_pulled_before(
     """Return a file that nothing is linked to and that an item's very bytes were pulled to once.
 
     It lies where pulled files go, or has the item's time: without the state, nothing else may be
-    left to tell. digest: of the item's bytes.
+    left to tell. Of several, the one with its time: the others may be other items'. digest: of the
+    item's bytes.
     """
-    layout = mirror.layout
+    layout, another = mirror.layout, None
     with mirror.state.read() as connection:
         for path in observations.paths_of_digest(connection, mirror.number, digest):
             if layout.subfolder_of(path) != board.subfolder:
@@ -132,11 +133,11 @@ def file_pulled_before(
             if transfers.is_busy(connection, mirror.number, path):
                 continue
             file = observations.find_file(connection, mirror.number, path)
-            if file is not None and (
-                layout.is_pulled_area(path) or _has_time_of(item, file.mtime_ns)
-            ):
+            if file is not None and _has_time_of(item, file.mtime_ns):
                 return path
-    return None
+            if file is not None and another is None and layout.is_pulled_area(path):
+                another = path
+    return another
 
 
 def _has_time_of(item: Item, mtime_ns: int) -> bool:
