@@ -361,7 +361,9 @@ class TestBesideTheDaemon:
         assert [one["done"] for one in told] == [True]
         told = place.json("trash", "purge", str(entries[1]), "--yes")["pictures"]
         assert [one["words"] for one in told] == ["deleted for good"]
-        [removing] = [run for run in place.json("history")["runs"] if run["trashed"]]
+        removals = [run for run in place.json("history")["runs"] if run["trashed"]]
+        assert len(removals) == 1, (removals, daemon.told())
+        [removing] = removals
         undone = place.json("undo", str(removing["id"]))
         assert [one["done"] for one in undone["told"]] == [True] * 13
         assert undone["remarks"] == ["removed, and deleted from the trash for good since: 1"]
