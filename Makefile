@@ -13,6 +13,8 @@ KILLS ?= 100
 SEEDS ?= 200
 CASES ?= 100000
 MINUTES ?= 600
+# Processes of tests wait a good deal for one another: one more of them than cores.
+WORKERS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run check test test-real test-arm64 scenarios torture torture-each \
@@ -67,7 +69,7 @@ test: $(READY)
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 test-real: $(FUZZ)
-	$(BIN)/pytest -m real --numprocesses auto --dist loadfile
+	$(BIN)/pytest -m real --numprocesses $(WORKERS) --dist loadfile
 
 test-arm64: $(READY)
 	BOARDSYNC_TEST_ARM64=1 $(BIN)/pytest -m real -rs tests/system/test_container_arm64_real.py
