@@ -42,7 +42,7 @@ class BoardEye(ABC):
                 yield
             finally:
                 self._ended.set()
-            looking.result()
+                looking.result()  # why nothing was seen, where that is the trouble
 
     def _look_on(self) -> None:
         while not self._ended.wait(self.every):

@@ -120,8 +120,9 @@ async def test_a_place_that_cannot_be_written_stops_nothing_and_heals(followed: 
     assert followed.names("cat") == ["a.png"]
 
 
+@pytest.mark.parametrize("asked_for", [False, True])
 async def test_what_a_pass_noted_before_it_failed_is_found_after_the_next(
-    followed: Followed, monkeypatch: pytest.MonkeyPatch
+    followed: Followed, monkeypatch: pytest.MonkeyPatch, asked_for: bool
 ) -> None:
     """The next pass sees nothing new: the state knows it already."""
     followed.picture("a.png", "a cat")
@@ -136,7 +137,11 @@ async def test_what_a_pass_noted_before_it_failed_is_found_after_the_next(
         raise TryAgain("the state's disk hums")
 
     monkeypatch.setattr(worker.reconciler, "look", failing)
-    await worker._guarded(Look.everywhere("event"))
+    if asked_for:
+        with pytest.raises(TryAgain):
+            await worker.pass_now(Look.everywhere("asked"))
+    else:
+        await worker._guarded(Look.everywhere("event"))
     monkeypatch.setattr(worker.reconciler, "look", look)
     await followed.follow()
     assert followed.names("cat") == ["a.png", "b.png"]

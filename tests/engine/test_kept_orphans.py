@@ -12,8 +12,10 @@ import pytest
 from boardsync.engine.assembly import place_to_keep
 from boardsync.engine.doctor_kept import kept_symptoms
 from boardsync.engine.trash_can import list_trash, purge_expired, restore
+from boardsync.errors import ServerRefused
 from boardsync.model import Capabilities
 from boardsync.servers.memory import MemoryServer
+from boardsync.state import links
 from engine.test_deleting_servers import (
     DAY,
     KINDS,
@@ -117,7 +119,7 @@ async def test_of_a_removal_that_was_called_off_nothing_comes_back_beside_its_it
     mended(here)
     [entry] = entries(here)
     [refused] = await restore(here.assembly, [entry])
-    assert (refused.done, "was called off" in refused.words) == (False, True)
+    assert (refused.done, "nothing has to come back" in refused.words) == (False, True)
     assert here.contents() == pictures(0, 1, 2)
     here.clock.skip(31 * DAY)
     await purge_expired(here.assembly)
@@ -137,3 +139,75 @@ async def test_what_is_no_mirrors_is_left_to_a_person(here: World) -> None:
     here.kept.rename(here.kept.with_name("a%20former%20one"))
     [words] = [one.finding.subject for one in kept_symptoms(here.assembly.settings, here.state)]
     assert words == "server a former one: saved"
+
+
+async def test_of_a_removal_that_was_refused_again_and_again_one_picture_comes_back(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here.folder / "1.png").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(here.server, "delete", refused)
+        for _ in range(3):
+            await here.look()
+    assert saved(here) == pictures(1) * 3
+    for _ in range(3):
+        await here.look()
+    assert here.contents() == pictures(0, 2)
+    [text] = told(here)
+    assert "3 pictures" in text
+    assert "once more than needed" in text
+
+    mended(here)
+
+    assert (saved(here), told(here)) == (pictures(1), [])
+    for entry in entries(here):
+        [answer] = await restore(here.assembly, [entry])
+        assert answer.done, answer.words
+    assert here.contents() == pictures(0, 1, 2)
+
+
+async def test_of_copies_that_nothing_tells_of_one_is_entered(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here.folder / "1.png").unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(here.server, "delete", refused)
+        for _ in range(3):
+            await here.look()
+    here.write("1.png", seed=1)
+    while not idle(await here.look()):
+        pass
+
+    mended(here)
+
+    assert len(entries(here)) == 1
+    assert (saved(here), told(here)) == (pictures(1), [])
+    [answer] = await restore(here.assembly, entries(here))
+    assert not answer.done
+    assert here.contents() == pictures(0, 1, 2)
+
+
+async def test_a_restore_that_is_refused_changes_nothing(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if here.server.capabilities.names_kept:
+        pytest.skip("what is replaced goes in one step")
+    here.write("1.png", seed=9)
+    with monkeypatch.context() as patched:
+        patched.setattr(here.server, "delete", refused)
+        for _ in range(3):
+            await here.look()
+        before = states(here)
+        mended(here)
+        answers = [await restore(here.assembly, [entry]) for entry in entries(here)]
+        assert [one.done for [one] in answers] == [False] * len(answers)
+        assert states(here) == before
+
+
+async def refused(*_: object) -> None:
+    raise ServerRefused("not allowed")
+
+
+def states(here: World) -> list[tuple[str, str]]:
+    with here.state.read() as connection:
+        return [(one.item_id, one.state) for one in links.of_path(connection, 1, b"1.png")]

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 
 from boardsync.errors import NeedsPerson, NoRoom, TryAgain
-from boardsync.index.database import Index, using
+from boardsync.index.database import Index, OfAnotherVersion, using
+from boardsync.index.schema import VERSION
+from boardsync.index.standing import contents_of, fault_of
 from index.index_kit import Indexed
 from places import unprivileged
 
@@ -51,6 +53,37 @@ def remade(indexed: Indexed) -> bool:
 def test_another_version_or_a_missing_part_is_made_anew(indexed: Indexed, spoil: str) -> None:
     execute(indexed.path, spoil)
     assert remade(indexed)
+
+
+def test_one_of_another_version_is_no_damage(indexed: Indexed) -> None:
+    execute(indexed.path, "PRAGMA user_version=1")
+    assert fault_of(indexed.path) is None
+    with pytest.raises(OfAnotherVersion, match="of version 1"):
+        contents_of(indexed.path)
+    execute(indexed.path, "DROP TABLE word")
+    execute(indexed.path, f"PRAGMA user_version={VERSION}")
+    assert fault_of(indexed.path) == "word is missing"
+
+
+def test_who_only_looks_changes_nothing_and_makes_nothing(indexed: Indexed) -> None:
+    execute(indexed.path, "UPDATE fact SET value = 0 WHERE name = 'reader'")
+    with closing(sqlite3.connect(indexed.path)) as connection:
+        before = list(connection.iterdump())
+        [told] = contents_of(indexed.path) or ()
+        assert told.pictures == 5
+        assert fault_of(indexed.path) is None
+        assert list(connection.iterdump()) == before
+    nowhere = indexed.path.parent / "none" / "index.db"
+    assert contents_of(nowhere) is None
+    assert not nowhere.parent.exists()
+
+
+def test_a_path_that_is_no_text_is_found_by_what_stands_in_it(indexed: Indexed) -> None:
+    # What follows the last letter makes another letter of it, for who reads it as text.
+    indexed.picture(b"ab\xc3\xa9\x80.png", "a dog")
+    indexed.refresh()
+    for asked in (b"ab\xc3\xa9\x80", b"b\xc3\xa9\x80.p", b".png"):
+        assert "ab\xe9\udc80.png" in indexed.names(f'path:"{os.fsdecode(asked)}"'), asked
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])

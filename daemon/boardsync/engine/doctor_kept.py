@@ -33,6 +33,12 @@ def _judged(settings: Settings, state: State, found: Orphans) -> Iterator[Sympto
             " tell; they are entered into it once a day, and go after its time"
         )
         yield ill(subject, words, partial(_mend, settings, state))
+    if found.copies:
+        words = (
+            f"{_many(len(found.copies), sum(one.size for one, _ in found.copies))} saved once more"
+            " than needed; they go once a day"
+        )
+        yield ill(subject, words, partial(_mend, settings, state))
     if found.strange:
         size = sum(kept.size for kept in found.strange)
         yield ill(

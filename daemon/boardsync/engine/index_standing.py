@@ -27,7 +27,7 @@ class Indexed:
 def indexed(settings: Settings) -> dict[str, Indexed]:
     """Count what is in the index of every mirror; nothing where there is none, or it is damaged.
 
-    Raises TryAgain when it cannot be looked at now.
+    Raises TryAgain when it cannot be looked at now, NeedsPerson where it is somebody else's.
     """
     from boardsync.index.database import Damaged
 
@@ -64,10 +64,12 @@ def index_status(settings: Settings, scanned_ms: dict[str, int | None]) -> dict[
     told: dict[str, Any] = {
         "file": str(settings.index), "pictures": 0, "waiting": 0, "behind": [], "trouble": None,
     }  # fmt: skip
-    from boardsync.index.database import Damaged
+    from boardsync.index.database import Damaged, OfAnotherVersion
 
     try:
         counted = _counted(settings.index, settings.mirrors)
+    except OfAnotherVersion as error:
+        return told | {"trouble": f"{error}; it is made anew when the index is written next"}
     except Damaged as error:
         return told | {"trouble": f"damaged: {error}; `boardsync doctor --mend` removes it"}
     except BoardsyncError as error:

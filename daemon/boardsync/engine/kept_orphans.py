@@ -7,6 +7,7 @@ the trash: from then on they can be listed and restored, and go for good after i
 from __future__ import annotations
 
 import os
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,7 @@ from boardsync.engine.action_words import FOUND_SAVED
 from boardsync.engine.assembly import place_to_keep
 from boardsync.engine.remove import removal_key
 from boardsync.files.disk import SYSTEM, Disk
-from boardsync.servers.wrappers.kept import Kept, KeptPictures
+from boardsync.servers.wrappers.kept import Kept, KeptPictures, identity
 from boardsync.state import places, transfers, trash
 from boardsync.state.database import State
 from boardsync.state.records import BoardRecord
@@ -42,13 +43,16 @@ class Orphans:
     """What nothing tells of on one server. place: where it lies.
 
     known: pictures whose board is a mirror's. strange: those of no mirror of the settings.
-    unreadable: how many lie there of which it cannot be read what they are.
+    copies: the same picture of the same item once more, with the one that stays: each removal that
+    the server refuses leaves one. unreadable: how many lie there of which it cannot be read what
+    they are.
     """
 
     server: str
     place: bytes
     known: list[tuple[Owner, Kept]] = field(default_factory=list)
     strange: list[Kept] = field(default_factory=list)
+    copies: list[tuple[Kept, Kept]] = field(default_factory=list)
     unreadable: int = 0
 
 
@@ -60,19 +64,25 @@ def find_orphans(settings: Settings, state: State, disk: Disk = SYSTEM) -> Itera
         found = Orphans(server, place, unreadable=pictures.unreadable)
         with state.read() as connection:
             owners = list(_owners(connection, settings, server))
-            told = _told_of(connection, owners)
-        for kept in lying:
-            if kept.key not in told:
-                _sort_in(found, kept, owners)
+            told, under_way = _told_of(connection, owners)
+        for alike in _alike(lying):
+            _sort_in(found, alike, told, under_way, owners)
         yield found
 
 
 def enter_orphans(settings: Settings, state: State, now_ms: int, disk: Disk = SYSTEM) -> int:
-    """Enter what belongs to a mirror into its trash; return how many pictures that were."""
+    """Enter what belongs to a mirror into its trash; return how many pictures that were.
+
+    Copies of what the trash tells of are deleted, once it is seen that the other one is whole.
+    """
     count = 0
     for found in find_orphans(settings, state, disk):
         if found.known:
             count += state.write_now(partial(_enter, found.known, now_ms))
+        pictures = KeptPictures(found.place, disk)
+        for copy, other in found.copies:
+            if pictures.intact(other):
+                pictures.forget(copy)
     if count:
         log.info("pictures that were saved before a deletion are in the trash now", count=count)
     return count
@@ -97,28 +107,46 @@ def _owners(connection: Connection, settings: Settings, server: str) -> Iterator
                 yield Owner(mirror.id, number, board)
 
 
-def _told_of(connection: Connection, owners: Iterable[Owner]) -> set[str]:
-    """Return the keys of what the trash holds and of what removals under way work on."""
+def _told_of(connection: Connection, owners: Iterable[Owner]) -> tuple[set[str], set[str]]:
+    """Return the keys of what the trash holds, and of what removals under way work on."""
     numbers = {one.number for one in owners}
-    keys = {removal_key(one) for one in transfers.waiting(connection, numbers)}
-    return keys | trash.kept_keys(connection, numbers)
+    under_way = {removal_key(one) for one in transfers.waiting(connection, numbers)}
+    return trash.kept_keys(connection, numbers), under_way
 
 
-def _sort_in(found: Orphans, kept: Kept, owners: Sequence[Owner]) -> None:
+def _alike(lying: Iterable[Kept]) -> Iterable[list[Kept]]:
+    """Put together what was saved of one picture of one item, the newest first."""
+    found: defaultdict[tuple[str, str], list[Kept]] = defaultdict(list)
+    for kept in sorted(lying, key=lambda one: one.number, reverse=True):
+        found[identity(kept.item), kept.digest].append(kept)
+    return found.values()
+
+
+def _sort_in(
+    found: Orphans, alike: Sequence[Kept], told: set[str], under_way: set[str],
+    owners: Sequence[Owner],
+) -> None:  # fmt: skip
     """Find whose a picture is: of several mirrors with its board, the one that sent it."""
-    mine = [one for one in owners if one.board.server_id == kept.item.board_id]
-    sent = [one for one in mine if kept.mark is not None and kept.mark.mirror == one.key]
-    owner = next(iter(sent or mine), None)
-    if owner is None:
-        found.strange.append(kept)
-    else:
-        found.known.append((owner, kept))
+    idle = [one for one in alike if one.key not in told | under_way]
+    stays = next((one for one in alike if one.key in told), None)
+    if stays is None and len(idle) < len(alike):
+        return  # the removal under way will tell of one
+    if stays is None:
+        stays = idle[0]
+        mine = [one for one in owners if one.board.server_id == stays.item.board_id]
+        sent = [one for one in mine if stays.mark is not None and stays.mark.mirror == one.key]
+        owner = next(iter(sent or mine), None)
+        if owner is None:
+            found.strange += idle
+            return
+        found.known.append((owner, stays))
+    found.copies += [(one, stays) for one in idle if one is not stays]
 
 
 def _enter(found: Sequence[tuple[Owner, Kept]], now_ms: int, c: Connection) -> int:
     """Enter pictures, unless the trash tells of them by now."""
-    told = _told_of(c, [owner for owner, _ in found])
-    fresh = [(owner, kept) for owner, kept in found if kept.key not in told]
+    told, under_way = _told_of(c, [owner for owner, _ in found])
+    fresh = [(owner, kept) for owner, kept in found if kept.key not in told | under_way]
     for owner, kept in fresh:
         trash.add(
             c, now_ms, mirror=owner.number, side=trash.ITEM, reason=FOUND_SAVED, guarded=False,

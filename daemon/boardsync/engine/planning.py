@@ -20,6 +20,8 @@ from boardsync.model import Action, ActionKind
 from boardsync.state import places, transfers
 from boardsync.state.records import TransferRecord
 
+ASKED = (ActionKind.SEND_AGAIN, ActionKind.DOWNLOAD)
+
 
 async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, Any]:
     """Decide what mirrors need. The assembly's state must be a scratch copy.
@@ -33,11 +35,11 @@ async def plan_mirrors(assembly: Assembly, names: Sequence[str]) -> dict[str, An
         asked = await mirror.state.write(partial(_keep_what_was_asked_for, mirror))
         done = await Reconciler(mirror, dry=True).look(Look.everywhere("plan"))
         planned = (*done.made, *done.plan.actions)
-        decided = {action.path for _, action in planned}
+        decided = {(board, action.path) for board, action in planned if action.path is not None}
         actions += [_told(mirror, board, action) for board, action in planned]
         actions += [
             _told(mirror, one.board, one) for one in asked
-            if one.path not in decided and not _is_called_off(mirror, one)
+            if (one.board, one.path) not in decided and not _is_called_off(mirror, one)
         ]  # fmt: skip
         remarks += _remarks(mirror, done)
     return {"actions": actions, "remarks": remarks}
@@ -48,7 +50,8 @@ def _keep_what_was_asked_for(mirror: Mirror, c: Connection) -> list[TransferReco
 
     Returns those that no look would plan: a person asked for them. Only they stay.
     """
-    asked = transfers.planned_by(c, mirror.number, (again.CAUSE, mend.CAUSE))
+    planned = transfers.planned_by(c, mirror.number, (again.CAUSE, mend.CAUSE))
+    asked = [one for one in planned if one.kind in ASKED]
     transfers.forget_unfinished(c, mirror.number, [one.id for one in asked])
     return asked
 

@@ -81,9 +81,9 @@ class Restorer:
             known = _links_of_item(connection, entry)
             _demand_no_successor(connection, entry)
         there = await asyncio.to_thread(self._files_there, known)
-        await self._release(known)
         require_server(mirror)
         await self._demand_gone(board, entry)
+        await self._release(known)
         item = await mirror.server.untrash(str(entry.trashed_id), board.server_id)
         mark = await self._mark(board, item)
         mirror.gate.worked()
@@ -99,15 +99,25 @@ class Restorer:
         return f"on board {board.name!r} again{called}{linked}"
 
     async def _demand_gone(self, board: BoardRecord, entry: TrashRecord) -> None:
-        """Raise Refused where a removal was called off: what was saved is still on its board."""
+        """Raise Refused where what was saved is on its board: two would be doubles.
+
+        Its removal was called off, or it came back from another entry.
+        """
         if entry.reason != FOUND_SAVED or entry.item_id is None:
             return
-        there = await self._mirror.server.items(board.server_id, [entry.item_id])
-        if any(one.version == entry.version and not one.trashed for one in there):
-            raise Refused(
-                f"kept in the trash: item {show(entry.item_id)} is on board {board.name!r} as it"
-                " was, so its removal was called off; nothing has to come back"
-            )
+        server = self._mirror.server
+        there = [
+            one for one in await server.items(board.server_id, [entry.item_id])
+            if one.version == entry.version
+        ]  # fmt: skip
+        if entry.digest is not None:
+            there += await server.find(token_for(self._mirror.key, entry.digest))
+        for one in there:
+            if one.board_id == board.server_id and not one.trashed:
+                raise Refused(
+                    f"kept in the trash: its picture is on board {board.name!r}, as item"
+                    f" {show(one.item_id)!r}; nothing has to come back"
+                )
 
     def _files_there(self, known: Sequence[LinkRecord]) -> dict[int, FileStat]:
         """Return, by link, the files that still hold the picture. Raises SettingsError."""

@@ -176,7 +176,13 @@ class Worker:
         """Make one pass for somebody who waits for it. Raises TryAgain once it stood down."""
         if self._retired:
             raise TryAgain(f"mirror {self.mirror.name}: its settings were read again; ask again")
-        done = await self.reconciler.look(look)
+        try:
+            done = await self.reconciler.look(look)
+        except BaseException:
+            # It may have noted what it found before it failed: everything is compared once more.
+            look.folder = True
+            self.passed(look, Pass())
+            raise
         self._plan_timers(look, done)
         self.last = done
         self.walks += look.folder or look.boards
@@ -193,16 +199,14 @@ class Worker:
         except TryAgain as error:
             # The state's trouble: that of folder and server is part of what a pass finds.
             log.warning("a pass could not be made; it is tried again", error=str(error))
-            self._fail(look)
+            self._fail()
         except Exception as error:
             log.exception("bug: a pass failed in an unforeseen way")
             await self.reconciler.note_bug(error)
-            self._fail(look)
+            self._fail()
 
-    def _fail(self, look: Look) -> None:
+    def _fail(self) -> None:
         self._count_pass("failed")
-        look.folder = True  # it may have noted what it found before it failed
-        self.passed(look, Pass())
         self._retry_later()
 
     def _count_pass(self, outcome: str) -> None:

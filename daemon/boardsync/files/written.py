@@ -21,8 +21,9 @@ def is_written(fd: int) -> bool:
     if sys.platform != "linux":
         return False
     try:
-        # Whoever opens the file while the lease is held waits until it is given back, at once, and
-        # the signal that tells of it is one that does nothing: the usual one would end us.
+        # Whoever opens the file while the lease is held waits until it is given back, which is at
+        # once; only who asked not to wait is told to try again. The signal that tells of it is one
+        # that does nothing: the usual one would end us.
         fcntl.fcntl(fd, fcntl.F_SETSIG, signal.SIGURG)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)

@@ -43,7 +43,11 @@ _ELSEWHERE: Final = "the setting `index` names another place"
 
 
 class Damaged(NeedsPerson):
-    """The file is not what we made of it, or of another version. Whoever writes makes it anew."""
+    """The file is not what we made of it. Whoever writes makes it anew."""
+
+
+class OfAnotherVersion(Damaged):
+    """Another version of boardsync made the file: nothing is wrong with it."""
 
 
 class Index:
@@ -124,7 +128,12 @@ def read_only(path: Path, work: Callable[[Index], T]) -> T | None:
     with _placing(path):
         if not _is_there(path):
             return None
-    return _once(path, work)
+    with _told(path), _held(path):
+        if not _is_there(path):  # removed before it was held
+            return None
+        with contextlib.closing(_connect(path)) as connection:
+            _prepare(connection, path)
+            return work(Index(path, connection))
 
 
 def remove(path: Path) -> None:
@@ -134,8 +143,10 @@ def remove(path: Path) -> None:
 
 
 def _once(path: Path, work: Callable[[Index], T]) -> T:
-    with _told(path), _used(path), contextlib.closing(_connect(path)) as connection:
+    _make_if_missing(path)
+    with _told(path), _held(path), contextlib.closing(_connect(path)) as connection:
         _prepare(connection, path)
+        _read_anew_after_an_update(connection)
         return work(Index(path, connection))
 
 
@@ -226,13 +237,12 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     if number != APPLICATION and names:
         raise NeedsPerson(f"{path}: a database, but no index of boardsync; {_ELSEWHERE}")
     if version != VERSION:
-        raise Damaged(f"it is of version {version}, this boardsync makes {VERSION}")
+        raise OfAnotherVersion(f"it is of version {version}, this boardsync makes {VERSION}")
     missing = next((part for part in PARTS if part not in names), None)
     if missing is not None:
         raise Damaged(f"{missing} is missing")
     for pragma in ("synchronous=NORMAL", "cache_size=-8192", "journal_size_limit=16777216"):
         connection.execute(f"PRAGMA {pragma}")
-    _read_anew_after_an_update(connection)
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
@@ -252,9 +262,8 @@ def _read_anew_after_an_update(connection: sqlite3.Connection) -> None:
 
 
 @contextlib.contextmanager
-def _used(path: Path) -> Iterator[None]:
+def _held(path: Path) -> Iterator[None]:
     """Use the file together with others, and keep everybody from deleting it."""
-    _make_if_missing(path)
     with _placing(path):
         lock = _locked(path, fcntl.LOCK_SH)
     try:

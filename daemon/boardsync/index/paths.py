@@ -45,7 +45,7 @@ def _parts(pieces: Sequence[str]) -> Iterator[str]:
     """Yield what stands in any path that holds the pieces, three characters each."""
     for piece in pieces:
         for start in range(len(piece) - _LENGTH + 1):
-            part = piece[start : start + _LENGTH]
+            part, behind = piece[start : start + _LENGTH], piece[start + _LENGTH :][:1]
             # Bytes that are no text are read in other ways beside other bytes.
-            if part.isprintable():
+            if part.isprintable() and (not behind or behind.isprintable()):
                 yield part.replace('"', '""')

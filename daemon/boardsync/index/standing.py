@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from boardsync.index.database import Damaged, Index, read_only
+from boardsync.index.database import Damaged, Index, OfAnotherVersion, read_only
 from boardsync.index.records import Contents, Standing
 
 _STANDING: Final = (
@@ -37,10 +37,12 @@ def _contents(index: Index) -> tuple[Contents, ...]:
 def fault_of(path: Path) -> str | None:
     """Look through a whole index; return what is wrong with it, None for nothing or no index.
 
-    Raises what `using` raises.
+    One of another version is made anew by itself. Raises what `using` raises.
     """
     try:
         read_only(path, _look_through)
+    except OfAnotherVersion:
+        return None
     except Damaged as damage:
         return str(damage)
     return None

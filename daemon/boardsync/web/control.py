@@ -182,7 +182,7 @@ def make_app(service: Service, measuring: Measuring | None = None) -> FastAPI:
         else:
             done = await again_everywhere(assembly, request.subject or "", request.here)
         for name in done:
-            assembly.workers[name].hint_everything("again")
+            assembly.workers[name].hint_everything("asked")
         return done
 
     app.include_router(_measurements(measuring or Measuring(service)))
