@@ -31,11 +31,12 @@ FROM ${BASE}
 RUN install -d -m 1777 /var/lib/boardsync
 COPY --from=build /opt/boardsync /opt/boardsync
 
-# Where a service manager would say that the state belongs.
+# Where a service manager would say that the state belongs; PYTHONMALLOC as in the unit.
 ENV STATE_DIRECTORY=/var/lib/boardsync \
     HOME=/var/lib/boardsync \
     PATH=/opt/boardsync/bin:${PATH} \
-    PYTHONDONTWRITEBYTECODE=1
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONMALLOC=malloc
 VOLUME /var/lib/boardsync
 USER 1000:1000
 HEALTHCHECK --interval=30s --timeout=10s --start-period=2m --retries=3 \

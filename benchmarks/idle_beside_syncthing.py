@@ -16,6 +16,7 @@ from benchmarks.at_rest import Rest, highest_bytes, wait_for_rest, watch_at_rest
 from benchmarks.memory_idle import (
     TARGET_MB,
     TARGET_PERCENT,
+    as_the_service,
     wait_until_indexed,
     wait_until_up,
 )
@@ -50,7 +51,7 @@ def idle_beside_syncthing(scale: Scale, shared: Shared) -> Results:
         temporary_directory() as home,
         enough_watches(_watches_needed(workspace)),
         syncthing_beside(workspace.folder, home / THEIRS, synced.files) as theirs,
-        running(workspace.command("run")) as (ours, _),
+        running(as_the_service(workspace.command("run"))) as (ours, _),
     ):
         wait_until_up(workspace)
         _require_live_watching(workspace)
