@@ -161,7 +161,7 @@ class TestWhy:
         synced.json("once")
         assert synced.json("why", "torn.png")[0]["verdict"].startswith("not sent: ")
         assert synced.json("why", "outputs/own.png")[0]["verdict"] == (
-            "not sent: it lies where pulled pictures go"
+            "not sent: it lies where pulled pictures go; no item is known that it was pulled from"
         )
         (synced.folder / "sub" / "a.png").unlink()
         synced.json("once")

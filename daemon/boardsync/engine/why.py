@@ -172,7 +172,9 @@ def _verdict_of_settings(mirror: MirrorSettings, path: bytes) -> str:
     if not mirror.direction.pushes:
         return "not sent: this mirror only pulls"
     if mirror.layout.is_pulled_area(path):
-        return "not sent: it lies where pulled pictures go"
+        return (
+            "not sent: it lies where pulled pictures go; no item is known that it was pulled from"
+        )
     return "not sent yet: the next pass decides"
 
 
