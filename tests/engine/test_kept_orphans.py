@@ -187,6 +187,25 @@ async def test_of_copies_that_nothing_tells_of_one_is_entered(
     assert here.contents() == pictures(0, 1, 2)
 
 
+async def test_where_each_file_has_its_item_another_ones_does_not_stand_in_the_way(
+    here: World,
+) -> None:
+    here.settings["mirrors"][0]["policies"] = POLICIES | {"same_picture": "each"}
+    await here.restart()
+    here.write("twin.png", seed=1)
+    await here.look()
+    assert here.contents() == pictures(0, 1, 1, 2)
+    await delete(here)
+    await here.restart(lose_state=True)
+    await here.look()
+    mended(here)
+
+    [answer] = await restore(here.assembly, entries(here))
+
+    assert answer.done, answer.words
+    assert here.contents() == pictures(0, 1, 1, 2)
+
+
 async def test_a_restore_that_is_refused_changes_nothing(
     here: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

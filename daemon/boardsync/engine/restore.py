@@ -110,7 +110,7 @@ class Restorer:
             one for one in await server.items(board.server_id, [entry.item_id])
             if one.version == entry.version
         ]  # fmt: skip
-        if entry.digest is not None:
+        if entry.digest is not None and self._mirror.policy().one_item:
             there += await server.find(token_for(self._mirror.key, entry.digest))
         for one in there:
             if one.board_id == board.server_id and not one.trashed:
