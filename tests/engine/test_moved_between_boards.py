@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from types import SimpleNamespace
+from typing import Any, BinaryIO
 
 import pytest
 
+from boardsync.engine import decide, reconcile
+from boardsync.engine.decide import Plan
 from boardsync.engine.passes import Look
 from boardsync.engine.planning import plan_mirrors
 from boardsync.errors import ServerBusy
-from boardsync.model import Download, Item, Listing
+from boardsync.model import ActionKind, Download, Item, Listing
 from boardsync.servers.memory.server import MemoryServer
-from boardsync.state import transfers
+from boardsync.state import links, transfers
 from engine.world import SkippingClock, World, picture, world
 
 
@@ -140,6 +145,42 @@ async def test_a_copy_beside_the_moved_file_shares_the_item_that_moves(here: Wor
     here.write("cats/copy.png", seed=1)
 
     await require_moved(here)
+
+
+async def test_a_copy_that_is_decided_about_while_the_item_moves_shares_it(
+    here: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan is made before the item is there, and recorded after."""
+    decided, loop, move, moved = asyncio.Event(), asyncio.get_running_loop(), here.server.move, []
+
+    async def slow(*asked: Any) -> Item:
+        await asyncio.wait_for(decided.wait(), 10)
+        return await move(*asked)
+
+    def slower(*asked: Any) -> Plan:
+        plan = decide.decide(*asked)
+        if any(one.kind is ActionKind.UPLOAD for _, one in plan.actions):
+            loop.call_soon_threadsafe(decided.set)
+            moved.append(wait_for_link(here, b"cats/a.png"))
+        return plan
+
+    monkeypatch.setattr(here.server, "move", slow)
+    monkeypatch.setattr(reconcile, "decide", SimpleNamespace(decide=slower))
+    (here.folder / "dogs/a.png").rename(here.folder / "cats/a.png")
+    here.write("cats/copy.png", seed=1)
+
+    await require_moved(here)
+    assert moved == [True]
+
+
+def wait_for_link(here: World, path: bytes) -> bool:
+    """Wait, in a thread, until a file is linked."""
+    for _ in range(1000):
+        with here.state.read() as connection:
+            if links.of_path(connection, 1, path):
+                return True
+        time.sleep(0.01)
+    return False
 
 
 async def test_a_file_that_joins_its_copy_while_that_is_to_be_sent_ends_with_one_item(

@@ -147,14 +147,27 @@ def _is_overtaken(c: Connection, mirror: Mirror, board: int, action: Action) -> 
             return True
     if action.kind is ActionKind.UPLOAD:
         assert action.path is not None and action.digest is not None  # noqa: S101, PT018
-        linked = links.has_picture(c, mirror.number, action.path, action.digest, board)
-        return linked and action.link is None
+        if action.link is not None:
+            return False
+        if links.has_picture(c, mirror.number, action.path, action.digest, board):
+            return True
+        return mirror.policy().one_item and _has_come(c, mirror, board, action.digest)
     if action.kind in RECORDS_ONLY and action.kind is not ActionKind.FOLLOW:
         # It was moved, replaced or removed meanwhile: nothing would ever tell that it is gone.
         seen = items_seen.find_item(c, board, str(action.item_id))
         return seen is None or seen[0].version != action.version
     if action.kind is ActionKind.DOWNLOAD and action.link is None:
         return links.has_version(c, board, str(action.item_id), action.version)
+    return False
+
+
+def _has_come(c: Connection, mirror: Mirror, board: int, digest: str) -> bool:
+    """Tell whether a picture is on a board by now, for another file: an item moved there."""
+    for one in links.of_digest(c, mirror.number, digest):
+        if one.board == board and one.state == LinkState.AGREED.value:
+            seen = items_seen.find_item(c, board, one.item_id)
+            if seen is not None and seen[0].version == one.version:
+                return True
     return False
 
 
