@@ -143,11 +143,12 @@ def remove(path: Path) -> None:
 
 
 def _once(path: Path, work: Callable[[Index], T]) -> T:
-    _make_if_missing(path)
-    with _told(path), _held(path), contextlib.closing(_connect(path)) as connection:
-        _prepare(connection, path)
-        _read_anew_after_an_update(connection)
-        return work(Index(path, connection))
+    with _told(path):
+        _make_if_missing(path)
+        with _held(path), contextlib.closing(_connect(path)) as connection:
+            _prepare(connection, path)
+            _read_anew_after_an_update(connection)
+            return work(Index(path, connection))
 
 
 @contextlib.contextmanager
