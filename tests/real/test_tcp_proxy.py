@@ -145,7 +145,8 @@ class TestLines:
         proxy.behave(always(Line(delay=0.05, bytes_per_second=1_000_000)))
         began = time.monotonic()
         assert client.get("/").content == PICTURE
-        assert time.monotonic() - began >= 0.1 + len(PICTURE) / 1_000_000
+        # A sleep may end a moment early.
+        assert time.monotonic() - began >= 0.9 * (0.1 + len(PICTURE) / 1_000_000)
 
     def test_the_same_seed_gives_the_same_lines(self) -> None:
         program = troubled(0.5)
